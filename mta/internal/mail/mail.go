@@ -1,0 +1,226 @@
+// Package mail has the nouns of a mail server: paths, envelopes, transactions
+// and content. It knows no protocol, no storage and none of the other packages.
+package mail
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/binary"
+	"io"
+	"net/netip"
+	"time"
+)
+
+// A QueueID names one accepted message, in logs, in Received: and in the
+// queue. It is made when the transaction begins, and sorts by that time.
+type QueueID string
+
+var idEncoding = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
+
+// NewQueueID returns an ID of 16 characters (digits and capital letters) that
+// no other transaction has: 48 bits of milliseconds, then 32 random bits.
+func NewQueueID(now time.Time) QueueID {
+	var b [10]byte
+	var ms [8]byte
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
+	copy(b[:6], ms[2:])
+	rand.Read(b[6:]) // never fails (crypto/rand)
+	return QueueID(idEncoding.EncodeToString(b[:]))
+}
+
+// Content is a message's header section and body, exact octets with CRLF line
+// ends. It can be opened as often as needed. Safe for concurrent use.
+type Content interface {
+	Open() (io.ReadCloser, error) // from the first octet, every time
+	Size() int64                  // in octets
+}
+
+// Octets is content that can be read at any offset: what was received and not
+// edited yet.
+type Octets interface {
+	Content
+	io.ReaderAt
+}
+
+// Bytes is content held in memory. It must not be changed once it is used.
+type Bytes []byte
+
+// Open implements [Content].
+func (b Bytes) Open() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
+
+// Size implements [Content].
+func (b Bytes) Size() int64 { return int64(len(b)) }
+
+// ReadAt implements [io.ReaderAt].
+func (b Bytes) ReadAt(p []byte, off int64) (int, error) {
+	return bytes.NewReader(b).ReadAt(p, off)
+}
+
+// ReadAll returns the octets of c in memory.
+func ReadAll(c Content) ([]byte, error) {
+	if b, ok := c.(Bytes); ok {
+		return b, nil
+	}
+	r, err := c.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	b := make([]byte, 0, c.Size()+1)
+	buf := bytes.NewBuffer(b)
+	_, err = buf.ReadFrom(r)
+	return buf.Bytes(), err
+}
+
+// Body is the BODY parameter of MAIL (RFC 6152, RFC 3030).
+type Body string
+
+const (
+	Body7Bit   Body = "7BIT" // also the zero value's meaning
+	Body8Bit   Body = "8BITMIME"
+	BodyBinary Body = "BINARYMIME"
+)
+
+// Notify is the NOTIFY parameter of RCPT (RFC 3461 §4.1), a set. Zero means
+// that none was given: failures, and delays at the server's pleasure.
+type Notify uint8
+
+const (
+	NotifyNever Notify = 1 << iota
+	NotifySuccess
+	NotifyFailure
+	NotifyDelay
+)
+
+// An Envelope is what MAIL and RCPT said, as the pipeline left it.
+type Envelope struct {
+	ReversePath Path        `json:"reverse_path"`
+	Recipients  []Recipient `json:"recipients"`
+	Body        Body        `json:"body,omitempty"`
+	UTF8        bool        `json:"utf8,omitempty"`  // SMTPUTF8 (RFC 6531)
+	Ret         string      `json:"ret,omitempty"`   // FULL or HDRS (RFC 3461 §4.3); empty: not given
+	EnvID       string      `json:"envid,omitempty"` // ENVID, decoded from xtext (RFC 3461 §4.4)
+}
+
+// A Recipient is one forward-path of an envelope.
+type Recipient struct {
+	Path     Path     `json:"path"`
+	Original Path     `json:"original"`          // as RCPT gave it; what a DSN speaks of
+	ORCPT    string   `json:"orcpt,omitempty"`   // "rfc822;bob@example.org", decoded (RFC 3461 §4.2)
+	Notify   Notify   `json:"notify,omitempty"`  //
+	Route    *NextHop `json:"route,omitempty"`   // set by a plugin: relay here, not where relay.routes says
+	Deliver  *Target  `json:"deliver,omitempty"` // set by a plugin: deliver here
+}
+
+// A NextHop is a host that a plugin or a route names.
+type NextHop struct {
+	Host       string `json:"host"`
+	Port       int    `json:"port,omitempty"`        // zero: 25
+	RequireTLS bool   `json:"require_tls,omitempty"` // no TLS, no attempt
+	NoMX       bool   `json:"no_mx,omitempty"`       // Host is a host, not a mail domain
+}
+
+// A Target is a mailbox that a plugin names.
+type Target struct {
+	Account string `json:"account,omitempty"` // empty: the recipient's
+	Folder  string `json:"folder,omitempty"`  // "Junk", "Lists/go"; empty: INBOX
+	Flags   string `json:"flags,omitempty"`   // IMAP flags, blank between them: `\Seen \Flagged`
+}
+
+// A Listener says which promises a session is under.
+type Listener string
+
+const (
+	ListenerSMTP       Listener = "smtp"       // from other MTAs
+	ListenerSubmission Listener = "submission" // from users; AUTH needed
+	ListenerLMTP       Listener = "lmtp"
+)
+
+// A Client is the other end of a session, as far as it is known.
+type Client struct {
+	Addr     netip.AddrPort `json:"addr"`
+	Name     string         `json:"name,omitempty"` // reverse name, verified forward; empty: not known
+	Helo     string         `json:"helo,omitempty"`
+	Listener Listener       `json:"listener,omitempty"`
+	Extended bool           `json:"extended,omitempty"` // EHLO or LHLO, not HELO
+	TLS      string         `json:"tls,omitempty"`      // "TLSv1.3"; empty: plain text
+	Cipher   string         `json:"cipher,omitempty"`
+	Account  string         `json:"account,omitempty"` // who authenticated; empty: nobody
+	Local    netip.AddrPort `json:"local"`             // our end
+}
+
+// A Transaction is one message on its way in: from MAIL to the reply to the
+// end of DATA. One session owns it; it is not safe for concurrent use.
+type Transaction struct {
+	ID       QueueID
+	Received time.Time // when MAIL came
+	Client   Client
+	Envelope Envelope
+	Content  Content           // with our Received: on top
+	Notes    map[string]string // what one stage left for a later one; nil until the first
+	Hold     string            // not empty: the queue keeps it until an operator decides; the reason
+}
+
+// A Message is what delivery hands on: one queued message for some of its
+// recipients.
+type Message struct {
+	ID       QueueID
+	Received time.Time
+	Envelope Envelope // Recipients are those of this attempt
+	Content  Content
+}
+
+// Outcome is how an attempt ended for one recipient.
+type Outcome string
+
+const (
+	Delivered Outcome = "delivered" // in a mailbox
+	Relayed   Outcome = "relayed"   // the next hop took it
+	Deferred  Outcome = "deferred"  // to be tried again
+	Bounced   Outcome = "bounced"   // failed for good
+	Expired   Outcome = "expired"   // tried for too long
+)
+
+// A Result is what an attempt says of one recipient. The zero Outcome counts
+// as deferred.
+type Result struct {
+	Outcome Outcome
+	NextHop string // host and port, or mailbox name, for logs and DSNs
+	Code    int    // the peer's reply, or what we would have said; zero: none
+	Enh     string // enhanced status code, "5.1.1"; may be empty
+	Text    string // the reply's text; goes into DSNs
+	Err     error  // private: for the log
+	Peer    bool   // Code, Enh and Text are the remote MTA's own words
+}
+
+// A Deliverer attempts a message. It returns one result for each of
+// m.Envelope.Recipients, in their order, and does not keep m.
+type Deliverer interface {
+	Deliver(ctx context.Context, m *Message) []Result
+}
+
+// A Verdict is what a stage answers, and what the pipeline makes of all of
+// them. The numbers are those of the plugin ABI.
+type Verdict int
+
+const (
+	Continue   Verdict = iota // ask the next stage
+	Accept                    // skip the stages that are left
+	Reject                    // 5xx now
+	Defer                     // 4xx now
+	Discard                   // say 250 and drop it
+	Quarantine                // say 250 and hold it for the operator
+	Disconnect                // 421 and close
+)
+
+var verdictNames = [...]string{"continue", "accept", "reject", "defer", "discard", "quarantine", "disconnect"}
+
+// String is the verdict's word.
+func (v Verdict) String() string {
+	if v < 0 || int(v) >= len(verdictNames) {
+		return "unknown"
+	}
+	return verdictNames[v]
+}
