@@ -1,0 +1,197 @@
+// Package config reads pipeline.yaml and checks it. It is the only user of the
+// YAML library, and imports nothing that it configures: what needs more
+// knowledge (conditions, password hashes) comes in through [Options].
+//
+// One table (keys.go) names every key. Decoding, the JSON Schema
+// (mta/pipeline.schema.json) and the reference (mta/docs/pipeline.yaml.md) all
+// come from it.
+package config
+
+import (
+	"encoding/json"
+	"net/netip"
+	"time"
+)
+
+//go:generate go test -run TestGenerated -update .
+
+// A Config is one pipeline.yaml. Whoever has one may read it from any
+// goroutine; nobody changes it.
+type Config struct {
+	File     string    // the name it was loaded by
+	Dir      string    // its folder; relative paths in the file are relative to it
+	Hostname string    // in the greeting, Received: and DSNs
+	State    string    // folder of everything the server writes; joined to Dir
+	Listen   Listen    //
+	TLS      TLS       //
+	Domains  []Domain  // in the order of the file
+	Accounts []Account // in the order of the file
+	Relay    Relay     //
+	Queue    Queue     //
+	Plugins  []Plugin  // in the order of the file
+	Pipeline []Stage   // in the order of the file, which is the order of running
+	Limits   Limits    //
+	Log      Log       //
+	Tests    []Test    // in the order of the file
+
+	places map[string]Pos // where each value stands, by its path
+}
+
+// Listen has the addresses to serve, by protocol.
+type Listen struct {
+	SMTP        []Address // from other MTAs
+	Submission  []Address // from users; AUTH needed
+	Submissions []Address // the same over implicit TLS
+	LMTP        []Address
+	Milter      []Address // not built yet: always empty
+	POP3        []Address
+	POP3S       []Address
+	IMAP        []Address
+	IMAPS       []Address
+	HTTP        []Address
+}
+
+// An Address is where a listener binds. Host is an IP address, "localhost", or
+// empty for every address of this machine. Port zero lets the system choose.
+type Address struct {
+	Host string
+	Port uint16
+}
+
+// TLS is the server's certificate. Both files are given, or neither.
+type TLS struct {
+	Cert string // PEM file with the chain; joined to Dir
+	Key  string // PEM file; joined to Dir
+}
+
+// Enabled tells whether there is a certificate.
+func (t TLS) Enabled() bool { return t.Cert != "" }
+
+// A Domain is one that mail is delivered for here.
+type Domain struct {
+	Name    string   // lower case
+	Deliver Endpoint // Scheme mailbox, lmtp or smtp
+}
+
+// An Account owns mailboxes and can log in.
+type Account struct {
+	Name     string // an address; the domain in lower case
+	Password Secret // a hash, `$argon2id$…`
+}
+
+// Relay says where mail for other domains goes, and whose mail.
+type Relay struct {
+	Allow       []netip.Prefix // clients that may relay without AUTH
+	Routes      []Route        // the first that matches decides
+	Timeout     time.Duration  // for connecting and for each command
+	DNS         string         // resolver as host:port; empty: the system's
+	Concurrency int            // attempts at one next hop at the same time
+}
+
+// A Route is the next hop of some domains.
+type Route struct {
+	Domain string   // "crepes.fr"; "*.crepes.fr" for what lies below it; "*" for every domain
+	To     Endpoint // Scheme mx, smtp, smtps or lmtp
+}
+
+// An Endpoint is where mail goes: mailbox, mx, or a host to talk to.
+type Endpoint struct {
+	Scheme   string // mailbox, mx, smtp, smtps or lmtp
+	Host     string // empty for mailbox and mx
+	Port     uint16 // never zero where there is a host
+	User     string // empty: no AUTH
+	Password Secret
+}
+
+// Queue is how long and how often delivery is tried.
+type Queue struct {
+	Store       string        // "spool"
+	Retry       Retry         //
+	WarnAfter   time.Duration // then the sender hears of the delay, once; zero: never
+	ExpireAfter time.Duration // then the message is returned
+	Concurrency int           // attempts at the same time, in all
+}
+
+// Retry is the schedule of attempts: First, then each wait Factor times the
+// one before it, up to Max.
+type Retry struct {
+	First  time.Duration
+	Factor float64
+	Max    time.Duration
+}
+
+// A Plugin is a Wasm module, or a folder of source to build one from.
+type Plugin struct {
+	Name string
+	Path string // joined to Dir; it existed when the file was checked
+}
+
+// A Stage is one entry of the pipeline.
+type Stage struct {
+	Name    string          // unique; of its plugin unless given
+	Plugin  string          // the Name of one of Plugins
+	When    string          // condition; empty: always
+	Config  json.RawMessage // the plugin's own, in the order of the file; `{}` if none was given
+	Timeout time.Duration   // of one hook
+	Memory  Size            // of one guest
+	OnError OnError
+}
+
+// OnError is the verdict of a stage that traps, or runs out of time or memory.
+type OnError string
+
+// The values of on_error.
+const (
+	OnErrorDefer      OnError = "defer"
+	OnErrorSkip       OnError = "skip"
+	OnErrorReject     OnError = "reject"
+	OnErrorQuarantine OnError = "quarantine"
+)
+
+// Limits bound what clients can ask of the server.
+type Limits struct {
+	Message     Size          // one message as received
+	Recipients  int           // of one transaction
+	Line        Size          // of content
+	Connections int           // per listener kind, in all
+	PerAddress  int           // connections per client address
+	Idle        time.Duration // waiting for a command
+	Data        time.Duration // a whole transfer
+	DataIdle    time.Duration // between octets of a transfer
+	Errors      int           // bad commands before 421
+	Hops        int           // Received: fields
+}
+
+// Log is what the server says of itself, on standard error.
+type Log struct {
+	Level  string // debug, info, warn or error
+	Format string // text or json
+}
+
+// A Test is one message with what should become of it, for `mta test`.
+type Test struct {
+	Name    string
+	Message string // file; joined to Dir
+	From    string
+	To      []string
+	Client  string
+	Helo    string
+	Expect  json.RawMessage
+}
+
+// A Secret is a string that does not show itself in logs.
+type Secret string
+
+// String hides the secret. Use string(s) for what it is.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "(secret)"
+}
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return s.String() }
+
+// MarshalText hides the secret from encoders.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

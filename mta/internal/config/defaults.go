@@ -1,0 +1,50 @@
+package config
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Defaults is the Config of a file that says nothing.
+func Defaults() Config {
+	return Config{
+		State: "var",
+		Relay: Relay{
+			Routes:      nil,         // as if "*": mx
+			Timeout:     time.Minute, // most peers answer within seconds; the five minutes of RFC 5321 §4.5.3.2 tie up an attempt
+			Concurrency: 10,          // what a receiver with a per-address limit bears
+		},
+		Queue: Queue{
+			Store:       "spool",
+			Retry:       Retry{First: time.Minute, Factor: 2, Max: 4 * time.Hour}, // greylisting ends within minutes; then RFC 5321 §4.5.4.1
+			WarnAfter:   4 * time.Hour,
+			ExpireAfter: 5 * 24 * time.Hour, // RFC 5321 §4.5.4.1: at least 4 to 5 days
+			Concurrency: 50,
+		},
+		Limits: Limits{
+			Message:     50 << 20,
+			Recipients:  1000,     // RFC 5321 §4.5.3.1.8 asks for 100
+			Line:        64 << 10, // RFC 5321 §4.5.3.1.6 asks for 1000 octets; real mail has more
+			Connections: 1000,
+			PerAddress:  50,
+			Idle:        5 * time.Minute, // RFC 5321 §4.5.3.2.7
+			Data:        10 * time.Minute,
+			DataIdle:    3 * time.Minute, // RFC 5321 §4.5.3.2.5
+			Errors:      20,
+			Hops:        50, // RFC 5321 §6.3 asks for 100 at least of simple counters; 50 is what MTAs in use have
+		},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}
+
+// defaultStage is a stage that names only its plugin.
+func defaultStage() Stage {
+	return Stage{
+		Config:  json.RawMessage("{}"),
+		Timeout: 5 * time.Second, // of wall time, on a busy machine
+		Memory:  64 << 20,        // a Go guest starts with 4 MiB; the rest is for large messages
+		OnError: OnErrorDefer,
+	}
+}
+
+func defaultDomain() Domain { return Domain{Deliver: Endpoint{Scheme: "mailbox"}} }
