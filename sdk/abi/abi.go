@@ -1,6 +1,6 @@
 // Package abi has the names and numbers that a plugin and its host share:
 // error codes, verdicts, hooks and the table of imported functions. It has no
-// behaviour, and imports nothing.
+// behaviour, and imports the standard library only.
 package abi
 
 import "strconv"

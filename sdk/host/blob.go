@@ -1,0 +1,36 @@
+package host
+
+import "github.com/wasmta/wasmta/sdk/abi"
+
+// BlobNew is blob_new: an empty blob of this call. Handles are above zero.
+func (c *Call) BlobNew() int32 {
+	if len(c.blobs) >= c.limits.Blobs {
+		return int32(abi.Limit)
+	}
+	c.blobs = append(c.blobs, nil)
+	return int32(len(c.blobs))
+}
+
+// BlobWrite is blob_write: it appends octets, which it copies.
+func (c *Call) BlobWrite(blob int32, octets []byte) abi.Errno {
+	if blob < 1 || int(blob) > len(c.blobs) {
+		return abi.NotFound
+	}
+	if c.blobOctets+len(octets) > c.limits.BlobOctets {
+		return abi.Limit
+	}
+	c.blobOctets += len(octets)
+	c.blobs[blob-1] = append(c.blobs[blob-1], octets...)
+	return abi.OK
+}
+
+// blob is what was written. Later writes do not change it: they append to a
+// copy, as its capacity is cut.
+func (c *Call) blob(handle int32) ([]byte, abi.Errno) {
+	if handle < 1 || int(handle) > len(c.blobs) {
+		return nil, abi.NotFound
+	}
+	b := c.blobs[handle-1]
+	c.blobs[handle-1] = b[:len(b):len(b)]
+	return c.blobs[handle-1], abi.OK
+}

@@ -1,0 +1,176 @@
+package host
+
+import (
+	"strings"
+
+	"github.com/wasmta/wasmta/sdk/abi"
+)
+
+// HdrCount is hdr_count.
+func (c *Call) HdrCount(part int32) int32 {
+	m, e := c.content()
+	if e != abi.OK {
+		return int32(e)
+	}
+	return first(m.HdrCount(part))
+}
+
+// HdrFind is hdr_find: the place of the first field of that name, in any case
+// of letters, at or after from.
+func (c *Call) HdrFind(part int32, name string, from int32) int32 {
+	m, e := c.content()
+	if e != abi.OK {
+		return int32(e)
+	}
+	return first(m.HdrFind(part, name, from))
+}
+
+// HdrName is hdr_name, in the letters of the message.
+func (c *Call) HdrName(part, index int32) (string, abi.Errno) {
+	m, e := c.content()
+	if e != abi.OK {
+		return "", e
+	}
+	return m.HdrName(part, index)
+}
+
+// HdrValue is hdr_value.
+func (c *Call) HdrValue(part, index, mode int32) ([]byte, abi.Errno) {
+	m, e := c.content()
+	if e != abi.OK {
+		return nil, e
+	}
+	return m.HdrValue(part, index, mode)
+}
+
+// HdrBlock is hdr_block: all fields with their line ends.
+func (c *Call) HdrBlock(part int32) ([]byte, abi.Errno) {
+	m, e := c.content()
+	if e != abi.OK {
+		return nil, e
+	}
+	return m.HdrBlock(part)
+}
+
+// HdrInsert is hdr_insert: a new field before the one at index. The value is
+// folded, and encoded (RFC 2047) where it is not ASCII.
+func (c *Call) HdrInsert(part, index int32, name, value string) abi.Errno {
+	if !isFieldName(name) || hasLineBreak(value) {
+		return abi.BadArg
+	}
+	return c.addField(len(name)+len(value), 1, func(m Message) abi.Errno {
+		return m.HdrInsert(part, index, name, value)
+	})
+}
+
+// HdrInsertRaw is hdr_insert_raw: a whole field, folded by the plugin, with or
+// without the line end after it.
+func (c *Call) HdrInsertRaw(part, index int32, field string) abi.Errno {
+	field = strings.TrimSuffix(field, "\r\n")
+	name, value, colon := strings.Cut(field, ":")
+	if !colon || !isFieldName(strings.TrimRight(name, " \t")) || !isFolded(value) {
+		return abi.BadArg
+	}
+	return c.addField(len(field), 1, func(m Message) abi.Errno {
+		return m.HdrInsertRaw(part, index, field+"\r\n")
+	})
+}
+
+// HdrSet is hdr_set: a new value for a field, which keeps its name and place.
+func (c *Call) HdrSet(part, index int32, value string) abi.Errno {
+	if hasLineBreak(value) {
+		return abi.BadArg
+	}
+	return c.addField(len(value), 0, func(m Message) abi.Errno {
+		return m.HdrSet(part, index, value)
+	})
+}
+
+// HdrRemove is hdr_remove.
+func (c *Call) HdrRemove(part, index int32) abi.Errno {
+	return c.edit(func(m Message) abi.Errno { return m.HdrRemove(part, index) })
+}
+
+// HdrRemoveAll is hdr_remove_all: all fields of that name; the result is how
+// many there were.
+func (c *Call) HdrRemoveAll(part int32, name string) int32 {
+	n := int32(0)
+	for {
+		i := c.HdrFind(part, name, 0)
+		if i == int32(abi.NotFound) && n > 0 {
+			return n
+		}
+		if i < 0 {
+			return zeroIfAbsent(i)
+		}
+		if e := c.HdrRemove(part, i); e != abi.OK {
+			return int32(e)
+		}
+		n++
+	}
+}
+
+func zeroIfAbsent(i int32) int32 {
+	if i == int32(abi.NotFound) {
+		return 0
+	}
+	return i
+}
+
+// addField runs an edit that makes a header section larger, within the limits.
+func (c *Call) addField(octets, fields int, f func(Message) abi.Errno) abi.Errno {
+	if octets > c.limits.FieldOctets || c.headerOctets+octets > c.limits.HeaderOctets ||
+		c.headerAdded+fields > c.limits.FieldsAdded {
+		return abi.Limit
+	}
+	e := c.edit(f)
+	if e == abi.OK {
+		c.headerOctets += octets
+		c.headerAdded += fields
+	}
+	return e
+}
+
+// edit runs an edit and notes that the message has one.
+func (c *Call) edit(f func(Message) abi.Errno) abi.Errno {
+	m, e := c.content()
+	if e != abi.OK {
+		return e
+	}
+	if e = f(m); e == abi.OK {
+		c.edited = true
+	}
+	return e
+}
+
+// isFieldName tells whether s is a header field's name (RFC 5322 §2.2).
+func isFieldName(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f || s[i] == ':' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isFolded tells whether each line break in s is CRLF before a blank, with
+// more than blanks on every line that follows (RFC 5322 §2.2.3, §3.2.2).
+func isFolded(s string) bool {
+	for i, line := range strings.Split(s, "\r\n") {
+		if hasLineBreak(line) {
+			return false
+		}
+		if i > 0 && (line == "" || line[0] != ' ' && line[0] != '\t' || strings.Trim(line, " \t") == "") {
+			return false
+		}
+	}
+	return true
+}
+
+// first makes one result of a value and an error.
+func first(v int32, e abi.Errno) int32 {
+	if e != abi.OK {
+		return int32(e)
+	}
+	return v
+}
