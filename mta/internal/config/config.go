@@ -11,6 +11,8 @@ import (
 	"encoding/json"
 	"net/netip"
 	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
 )
 
 //go:generate go test -run TestGenerated -update .
@@ -172,12 +174,24 @@ type Log struct {
 type Test struct {
 	Name    string
 	Message string // file; joined to Dir
-	From    string
-	To      []string
-	Client  string
+	From    mail.Path
+	To      []mail.Path
+	Client  netip.Addr // not valid: not given
 	Helo    string
-	Expect  json.RawMessage
+	Expect  Expect
 }
+
+// Expect is what should become of a test's message. What is empty is not
+// looked at.
+type Expect struct {
+	Verdict string        // accept, reject, defer, discard or quarantine
+	Reply   string        // the reply contains it
+	To      []mail.Path   // the recipients that are left
+	Header  []HeaderField // in the order of the file
+}
+
+// A HeaderField is the name and the value that a test expects.
+type HeaderField struct{ Name, Value string }
 
 // A Secret is a string that does not show itself in logs.
 type Secret string

@@ -1,0 +1,182 @@
+package config
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+)
+
+const (
+	day     = 24 * time.Hour
+	forever = 365 * day // longer than this is a mistake
+)
+
+// file is the table of every key of pipeline.yaml.
+func file() object[Config] {
+	return object[Config]{keys: []key[Config]{
+		required(field("hostname", hostname(), func(c *Config) *string { return &c.Hostname },
+			"The name of this server: in the greeting, in `Received:` and in notifications.")),
+		field("state", path("folder"), func(c *Config) *string { return &c.State },
+			"Folder of everything the server writes: queue, mailboxes, accounts, caches, the admin socket."),
+		field("listen", listenKeys(), func(c *Config) *Listen { return &c.Listen },
+			"Where to listen, by protocol. Leave out what is not served."),
+		field("tls", tlsKeys(), func(c *Config) *TLS { return &c.TLS },
+			"The server's certificate. With it, STARTTLS and STLS are offered, and the listeners that begin with TLS can be used."),
+		field("domains", domains(), func(c *Config) *[]Domain { return &c.Domains },
+			"The domains that mail is delivered for here."),
+		field("accounts", accounts(), func(c *Config) *[]Account { return &c.Accounts },
+			"Who can log in and has mailboxes, besides those of `mta account`."),
+		field("relay", relayKeys(), func(c *Config) *Relay { return &c.Relay },
+			"Mail for other domains: who may send it on, and where it goes."),
+		field("queue", queueKeys(), func(c *Config) *Queue { return &c.Queue },
+			"How accepted mail is kept and how often delivery is tried."),
+		field("plugins", plugins(), func(c *Config) *[]Plugin { return &c.Plugins },
+			"The plugins that stages can name: a `.wasm` file, or a folder with a plugin's source, which is built on first use and after each change."),
+		field("pipeline", list[Stage]{elem: stageKeys(), empty: defaultStage}, func(c *Config) *[]Stage { return &c.Pipeline },
+			"The stages every message passes, in this order. Each sees what the one before it left."),
+		field("limits", limitKeys(), func(c *Config) *Limits { return &c.Limits },
+			"What clients can ask of the server."),
+		field("log", logKeys(), func(c *Config) *Log { return &c.Log },
+			"What the server says of itself, on standard error."),
+		field("tests", list[Test]{elem: testKeys()}, func(c *Config) *[]Test { return &c.Tests },
+			"Messages with what should become of them, for `mta test`."),
+	}}
+}
+
+func listenKeys() object[Listen] {
+	at := func(name string, of func(*Listen) *[]Address, doc string) key[Listen] {
+		return field(name, list[Address]{elem: address()}, of, doc)
+	}
+	return object[Listen]{keys: []key[Listen]{
+		at("smtp", func(l *Listen) *[]Address { return &l.SMTP }, "SMTP from other MTAs."),
+		at("submission", func(l *Listen) *[]Address { return &l.Submission }, "SMTP from users (RFC 6409). AUTH is needed."),
+		at("submissions", func(l *Listen) *[]Address { return &l.Submissions }, "The same over TLS from the first octet (RFC 8314)."),
+		at("lmtp", func(l *Listen) *[]Address { return &l.LMTP }, "LMTP from another MTA (RFC 2033)."),
+		notBuilt[Listen]("milter", "Postfix or Sendmail run this pipeline inside their own sessions."),
+		at("pop3", func(l *Listen) *[]Address { return &l.POP3 }, "POP3 (RFC 1939)."),
+		at("pop3s", func(l *Listen) *[]Address { return &l.POP3S }, "POP3 over TLS from the first octet."),
+		at("imap", func(l *Listen) *[]Address { return &l.IMAP }, "IMAP (RFC 9051, RFC 3501)."),
+		at("imaps", func(l *Listen) *[]Address { return &l.IMAPS }, "IMAP over TLS from the first octet."),
+		at("http", func(l *Listen) *[]Address { return &l.HTTP }, "Status page, `/healthz` and `/metrics`."),
+	}}
+}
+
+func tlsKeys() object[TLS] {
+	return object[TLS]{then: checkTLS, keys: []key[TLS]{
+		field("cert", path("PEM file"), func(t *TLS) *string { return &t.Cert }, "File with the certificate and its chain."),
+		field("key", path("PEM file"), func(t *TLS) *string { return &t.Key }, "File with the private key."),
+		notBuilt[TLS]("acme", "Certificates from an ACME server."),
+	}}
+}
+
+func domains() dict[Domain] {
+	deliver := endpoint("mailbox, lmtp://host:port or smtp://host:port", []string{"mailbox"}, []string{"lmtp", "smtp"})
+	return dict[Domain]{
+		what: "domain",
+		name: func(key string) (Domain, string, error) {
+			d := defaultDomain()
+			d.Name = strings.ToLower(key)
+			_, err := parseDomain(key)
+			return d, d.Name, hideText(err)
+		},
+		elem: object[Domain]{keys: []key[Domain]{
+			field("deliver", deliver, func(d *Domain) *Endpoint { return &d.Deliver },
+				"Where its mail goes: `mailbox` (here), or another server by LMTP or SMTP."),
+		}},
+	}
+}
+
+func accounts() dict[Account] {
+	password := scalar[Secret]{
+		words: "password hash", want: "a hash that begins with $argon2id$", fill: asIs,
+		schema: schema{Pattern: `^(\$argon2id\$|\$\{|file:).+$`}, parse: parseHash, then: checkPassword,
+	}
+	return dict[Account]{
+		what: "address",
+		name: func(key string) (Account, string, error) {
+			p, err := mail.ParsePath(key)
+			name := mail.Path{Local: p.Local, Domain: strings.ToLower(p.Domain)}.String()
+			if err == nil && p.Domain == "" {
+				err = errNoDomain
+			}
+			return Account{Name: name}, name, err
+		},
+		elem: object[Account]{keys: []key[Account]{
+			required(field("password", password, func(a *Account) *Secret { return &a.Password },
+				"The password's argon2id hash.")),
+		}},
+	}
+}
+
+func relayKeys() object[Relay] {
+	to := endpoint("mx, or smtp://host:port", []string{"mx"}, []string{"smtp", "smtps", "lmtp"})
+	return object[Relay]{keys: []key[Relay]{
+		field("allow", list[netip.Prefix]{elem: network()}, func(r *Relay) *[]netip.Prefix { return &r.Allow },
+			"Clients that may send to other domains without AUTH. They are exempt from `limits.per_address`."),
+		field("routes", dict[Route]{what: "domain", name: routeName, elem: part(to, func(r *Route) *Endpoint { return &r.To }), def: showRoutes},
+			func(r *Relay) *[]Route { return &r.Routes },
+			"The next hop by domain; the first that matches. A domain, `*.domain` for what lies below it, or `*`. The value is `mx`, or `smtp://`, `smtps://` or `lmtp://` with an optional `user:password@`, a host and a port."),
+		field("timeout", duration(time.Second, time.Hour), func(r *Relay) *time.Duration { return &r.Timeout },
+			"For connecting to a next hop, and for each of its replies."),
+		field("concurrency", number(1, 1000), func(r *Relay) *int { return &r.Concurrency },
+			"Sessions with one next hop at the same time."),
+		field("dns", hostPort("resolver"), func(r *Relay) *string { return &r.DNS },
+			"The DNS server to ask, as host:port. Left out: what the system is set to."),
+	}}
+}
+
+func queueKeys() object[Queue] {
+	retry := object[Retry]{then: checkRetry, keys: []key[Retry]{
+		field("first", duration(time.Second, 7*day), func(r *Retry) *time.Duration { return &r.First }, "Wait after the first attempt."),
+		field("factor", factor(1, 100), func(r *Retry) *float64 { return &r.Factor }, "By how much each wait is longer than the one before it."),
+		field("max", duration(time.Second, 7*day), func(r *Retry) *time.Duration { return &r.Max }, "The longest wait."),
+	}}
+	return object[Queue]{then: checkQueue, keys: []key[Queue]{
+		field("store", store(), func(q *Queue) *string { return &q.Store }, "Where the queue is kept: `spool`, embedded, below the state folder."),
+		field("retry", retry, func(q *Queue) *Retry { return &q.Retry }, "When a deferred message is tried again."),
+		field("warn_after", duration(0, forever), func(q *Queue) *time.Duration { return &q.WarnAfter }, "When the sender hears that the message is delayed; `0s` is never."),
+		field("expire_after", duration(time.Minute, forever), func(q *Queue) *time.Duration { return &q.ExpireAfter }, "When the message is returned to its sender."),
+		field("concurrency", number(1, 10000), func(q *Queue) *int { return &q.Concurrency }, "Attempts at the same time, in all."),
+	}}
+}
+
+func stageKeys() object[Stage] {
+	onError := enum(OnErrorDefer, OnErrorSkip, OnErrorReject, OnErrorQuarantine)
+	when := text("condition")
+	when.then = compileWhen
+	return object[Stage]{keys: []key[Stage]{
+		required(field("plugin", text("plugin's name"), func(s *Stage) *string { return &s.Plugin }, "The name of one of `plugins`.")),
+		field("name", stageName(), func(s *Stage) *string { return &s.Name }, "The stage's name in logs and metrics. Left out: that of its plugin."),
+		field("when", when, func(s *Stage) *string { return &s.When }, "Condition; the stage is passed over when it is false."),
+		field("config", raw{}, func(s *Stage) *json.RawMessage { return &s.Config }, "What the plugin is told; its README says what it knows. Nothing in it is filled in: `${…}` belongs to the plugin."),
+		field("timeout", duration(time.Millisecond, time.Hour), func(s *Stage) *time.Duration { return &s.Timeout }, "How long one message may take."),
+		field("memory", size(1<<20, 4<<30), func(s *Stage) *Size { return &s.Memory }, "How much memory one instance of the plugin may have."),
+		field("on_error", onError, func(s *Stage) *OnError { return &s.OnError }, "What becomes of a message whose stage traps, or runs out of time or memory."),
+		notBuilt[Stage]("after", "`queue` runs the stage once the message is safe."),
+	}}
+}
+
+func limitKeys() object[Limits] {
+	return object[Limits]{keys: []key[Limits]{
+		field("message", size(64<<10, 2<<30), func(l *Limits) *Size { return &l.Message }, "One message, as received (RFC 1870)."),
+		field("recipients", number(100, 100000), func(l *Limits) *int { return &l.Recipients }, "Recipients of one transaction; 100 at least (RFC 5321 §4.5.3.1.8)."),
+		field("line", size(1000, 1<<30), func(l *Limits) *Size { return &l.Line }, "One line of content; 1000 octets at least (RFC 5321 §4.5.3.1.6)."),
+		field("connections", number(1, 1000000), func(l *Limits) *int { return &l.Connections }, "Connections to all listeners of one protocol."),
+		field("per_address", number(1, 1000000), func(l *Limits) *int { return &l.PerAddress }, "Connections of one client address; those of `relay.allow` are exempt."),
+		field("idle", duration(time.Second, day), func(l *Limits) *time.Duration { return &l.Idle }, "Waiting for a command (RFC 5321 §4.5.3.2.7)."),
+		field("data", duration(time.Second, day), func(l *Limits) *time.Duration { return &l.Data }, "The transfer of one message."),
+		field("data_idle", duration(time.Second, day), func(l *Limits) *time.Duration { return &l.DataIdle }, "Between two parts of that transfer (RFC 5321 §4.5.3.2.5)."),
+		field("errors", number(1, 100000), func(l *Limits) *int { return &l.Errors }, "Bad commands of one session before it is closed with 421."),
+		field("hops", number(1, 1000), func(l *Limits) *int { return &l.Hops }, "`Received:` fields before a message counts as looping (RFC 5321 §6.3)."),
+	}}
+}
+
+func logKeys() object[Log] {
+	return object[Log]{keys: []key[Log]{
+		field("level", enum("debug", "info", "warn", "error"), func(l *Log) *string { return &l.Level }, "The least that is worth a line."),
+		field("format", enum("text", "json"), func(l *Log) *string { return &l.Format }, "How a line looks."),
+	}}
+}

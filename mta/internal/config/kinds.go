@@ -1,0 +1,206 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+)
+
+var (
+	errNoDomain = errors.New("it has no domain")
+	errNotName  = errors.New("a name has letters, digits, - and _")
+)
+
+// hideText keeps a name from standing twice in one finding.
+func hideText(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New("its form is wrong")
+}
+
+// part is a kind whose value is only a part of T.
+func part[T, V any](k kind[V], of func(*T) *V) kind[T] { return partKind[T, V]{k, of} }
+
+type partKind[T, V any] struct {
+	kind kind[V]
+	of   func(*T) *V
+}
+
+func (p partKind[T, V]) decode(d *decoder, n *yaml.Node, at string, v *T) {
+	p.kind.decode(d, n, at, p.of(v))
+}
+
+func (p partKind[T, V]) shape(*T) shape { return p.kind.shape(nil) }
+
+func routeName(key string) (Route, string, error) {
+	name := strings.ToLower(key)
+	if name == "*" {
+		return Route{Domain: name}, name, nil
+	}
+	_, err := parseDomain(strings.TrimPrefix(name, "*."))
+	return Route{Domain: name}, name, hideText(err)
+}
+
+func showRoutes(routes []Route) any {
+	shown := map[string]string{}
+	for _, r := range routes {
+		shown[r.Domain] = r.To.String()
+	}
+	return shown
+}
+
+func parseHash(s string) (Secret, error) {
+	if !strings.HasPrefix(s, "$argon2id$") {
+		return "", &unitError{"is not a password hash", "put the account in with `mta account add`, or write the hash that begins with $argon2id$"}
+	}
+	return Secret(s), nil
+}
+
+func store() scalar[string] {
+	return scalar[string]{
+		words: "spool", want: "spool", fill: asIs, schema: schema{Enum: []string{"spool"}}, show: showText[string],
+		parse: func(s string) (string, error) {
+			if s == "spool" {
+				return s, nil
+			}
+			if scheme, _, ok := strings.Cut(s, "://"); ok && (scheme == "redis" || scheme == "rediss") {
+				return "", &unitError{"a queue in Redis is not built yet", "write spool"}
+			}
+			return "", errors.New("is not a store")
+		},
+	}
+}
+
+func stageName() scalar[string] {
+	k := text("name")
+	k.schema.Pattern = `^[A-Za-z0-9_-]+$`
+	k.parse = func(s string) (string, error) {
+		if !isPlain(s) {
+			return "", fmt.Errorf("%q is not a name: %w", quotable(s), errNotName)
+		}
+		return s, nil
+	}
+	return k
+}
+
+// plugins holds paths, or mappings with a path and what later versions pin.
+func plugins() dict[Plugin] {
+	file := path(".wasm file or a folder of source")
+	join := file.then
+	file.then = func(d *decoder, n *yaml.Node, at string, v *string) {
+		join(d, n, at, v)
+		checkPlugin(d, n, at, *v)
+	}
+	return dict[Plugin]{
+		what: "name",
+		name: func(key string) (Plugin, string, error) {
+			if !isPlain(key) {
+				return Plugin{}, key, errNotName
+			}
+			return Plugin{Name: key}, key, nil
+		},
+		elem: pluginKind{
+			short: part(file, func(p *Plugin) *string { return &p.Path }),
+			long: object[Plugin]{keys: []key[Plugin]{
+				required(field("path", file, func(p *Plugin) *string { return &p.Path }, "The `.wasm` file or the folder.")),
+				notBuilt[Plugin]("sha256", "Hash that the module must have."),
+			}},
+		},
+	}
+}
+
+// pluginKind is a path, or a mapping that has it.
+type pluginKind struct {
+	short kind[Plugin]
+	long  kind[Plugin]
+}
+
+func (k pluginKind) decode(d *decoder, n *yaml.Node, at string, v *Plugin) {
+	if n.Kind == yaml.MappingNode {
+		k.long.decode(d, n, at, v)
+		return
+	}
+	k.short.decode(d, n, at, v)
+}
+
+func (k pluginKind) shape(*Plugin) shape {
+	short, long := k.short.shape(nil), k.long.shape(nil)
+	return shape{words: "path", schema: &schema{OneOf: []*schema{short.schema, long.schema}}, keys: long.keys}
+}
+
+func checkPlugin(d *decoder, n *yaml.Node, at, path string) {
+	info, err := exists(path)
+	switch {
+	case err != nil:
+		d.add(n, at, fmt.Sprintf("%q: %v", quotable(n.Value), err), "paths are relative to the folder of this file")
+	case info.IsDir():
+		if entries, err := os.ReadDir(path); err == nil && len(entries) == 0 {
+			d.add(n, at, fmt.Sprintf("folder %q is empty", quotable(n.Value)), "name a folder with a plugin's source")
+		}
+	case filepath.Ext(path) != ".wasm":
+		d.add(n, at, fmt.Sprintf("%q is not a .wasm file", quotable(n.Value)), "name a .wasm file, or the folder of the source")
+	}
+}
+
+func testKeys() object[Test] {
+	expect := object[Expect]{keys: []key[Expect]{
+		field("verdict", enum("accept", "reject", "defer", "discard", "quarantine"), func(e *Expect) *string { return &e.Verdict }, "What the pipeline answers."),
+		field("reply", text("text"), func(e *Expect) *string { return &e.Reply }, "Text that the reply contains."),
+		field("to", list[mail.Path]{elem: mailPath()}, func(e *Expect) *[]mail.Path { return &e.To }, "The recipients that are left."),
+		field("header", dict[HeaderField]{
+			what: "field",
+			name: func(key string) (HeaderField, string, error) {
+				return HeaderField{Name: key}, strings.ToLower(key), nil
+			},
+			elem: part(anyText(), func(h *HeaderField) *string { return &h.Value }),
+		}, func(e *Expect) *[]HeaderField { return &e.Header }, "Header fields and their values."),
+	}}
+	return object[Test]{keys: []key[Test]{
+		required(field("name", text("sentence"), func(t *Test) *string { return &t.Name }, "What is tested.")),
+		required(field("message", path("message file"), func(t *Test) *string { return &t.Message }, "The message.")),
+		field("from", mailPath(), func(t *Test) *mail.Path { return &t.From }, "The reverse-path."),
+		field("to", list[mail.Path]{elem: mailPath()}, func(t *Test) *[]mail.Path { return &t.To }, "The forward-paths."),
+		field("client", clientAddress(), func(t *Test) *netip.Addr { return &t.Client }, "The client's address."),
+		field("helo", text("name"), func(t *Test) *string { return &t.Helo }, "What the client says in EHLO."),
+		field("expect", expect, func(t *Test) *Expect { return &t.Expect }, "What should become of it."),
+	}}
+}
+
+func mailPath() scalar[mail.Path] {
+	return scalar[mail.Path]{
+		words: "address", want: "an address such as bob@hamburger.edu",
+		parse: func(s string) (mail.Path, error) {
+			p, err := mail.ParsePath(s)
+			if err != nil {
+				err = fmt.Errorf("%q is not an address: %w", quotable(s), err)
+			}
+			return p, err
+		},
+	}
+}
+
+func clientAddress() scalar[netip.Addr] {
+	return scalar[netip.Addr]{
+		words: "IP address", want: "an address such as 192.0.2.1",
+		parse: func(s string) (netip.Addr, error) {
+			a, err := netip.ParseAddr(s)
+			if err != nil {
+				err = fmt.Errorf("%q is not an IP address", quotable(s))
+			}
+			return a, err
+		},
+	}
+}
+
+// anyText is text that may be empty.
+func anyText() scalar[string] {
+	return scalar[string]{words: "text", want: "text", parse: func(s string) (string, error) { return s, nil }}
+}
