@@ -10,7 +10,7 @@ func Defaults() Config {
 	return Config{
 		State: "var",
 		Relay: Relay{
-			Routes:      nil,         // as if "*": mx
+			Routes:      []Route{{Domain: "*", To: Endpoint{Scheme: "mx"}}},
 			Timeout:     time.Minute, // most peers answer within seconds; the five minutes of RFC 5321 §4.5.3.2 tie up an attempt
 			Concurrency: 10,          // what a receiver with a per-address limit bears
 		},

@@ -75,7 +75,7 @@ func tlsKeys() object[TLS] {
 func domains() dict[Domain] {
 	deliver := endpoint("mailbox, lmtp://host:port or smtp://host:port", []string{"mailbox"}, []string{"lmtp", "smtp"})
 	return dict[Domain]{
-		what: "domain",
+		what: "a domain", want: "a name such as hamburger.edu",
 		name: func(key string) (Domain, string, error) {
 			d := defaultDomain()
 			d.Name = strings.ToLower(key)
@@ -95,7 +95,7 @@ func accounts() dict[Account] {
 		schema: schema{Pattern: `^(\$argon2id\$|\$\{|file:).+$`}, parse: parseHash, then: checkPassword,
 	}
 	return dict[Account]{
-		what: "address",
+		what: "an address", want: "an address such as bob@hamburger.edu",
 		name: func(key string) (Account, string, error) {
 			p, err := mail.ParsePath(key)
 			name := mail.Path{Local: p.Local, Domain: strings.ToLower(p.Domain)}.String()
@@ -116,7 +116,7 @@ func relayKeys() object[Relay] {
 	return object[Relay]{keys: []key[Relay]{
 		field("allow", list[netip.Prefix]{elem: network()}, func(r *Relay) *[]netip.Prefix { return &r.Allow },
 			"Clients that may send to other domains without AUTH. They are exempt from `limits.per_address`."),
-		field("routes", dict[Route]{what: "domain", name: routeName, elem: part(to, func(r *Route) *Endpoint { return &r.To }), def: showRoutes},
+		field("routes", dict[Route]{what: "a domain", want: "crepes.fr, *.crepes.fr or *", name: routeName, elem: part(to, func(r *Route) *Endpoint { return &r.To }), def: showRoutes},
 			func(r *Relay) *[]Route { return &r.Routes },
 			"The next hop by domain; the first that matches. A domain, `*.domain` for what lies below it, or `*`. The value is `mx`, or `smtp://`, `smtps://` or `lmtp://` with an optional `user:password@`, a host and a port."),
 		field("timeout", duration(time.Second, time.Hour), func(r *Relay) *time.Duration { return &r.Timeout },
@@ -161,8 +161,8 @@ func stageKeys() object[Stage] {
 
 func limitKeys() object[Limits] {
 	return object[Limits]{keys: []key[Limits]{
-		field("message", size(64<<10, 2<<30), func(l *Limits) *Size { return &l.Message }, "One message, as received (RFC 1870)."),
-		field("recipients", number(100, 100000), func(l *Limits) *int { return &l.Recipients }, "Recipients of one transaction; 100 at least (RFC 5321 §4.5.3.1.8)."),
+		field("message", size(1<<10, 2<<30), func(l *Limits) *Size { return &l.Message }, "One message, as received (RFC 1870)."),
+		field("recipients", number(1, 100000), func(l *Limits) *int { return &l.Recipients }, "Recipients of one transaction; RFC 5321 §4.5.3.1.8 asks for 100 at least."),
 		field("line", size(1000, 1<<30), func(l *Limits) *Size { return &l.Line }, "One line of content; 1000 octets at least (RFC 5321 §4.5.3.1.6)."),
 		field("connections", number(1, 1000000), func(l *Limits) *int { return &l.Connections }, "Connections to all listeners of one protocol."),
 		field("per_address", number(1, 1000000), func(l *Limits) *int { return &l.PerAddress }, "Connections of one client address; those of `relay.allow` are exempt."),

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"gopkg.in/yaml.v3"
 )
@@ -21,7 +22,7 @@ type shape struct {
 	words  string  // for the reference: "duration", "list of host:port"
 	schema *schema //
 	keys   []entry // of a mapping, or of the mappings that a list or a mapping holds
-	below  string  // between the path of the value and that of its keys: "", "[]" or ".NAME"
+	below  string  // between the path of the value and that of its keys: "", "[]" or ".DOMAIN"
 }
 
 // An entry is a key of a mapping as the reference has it.
@@ -162,24 +163,25 @@ func (l list[V]) shape(def *[]V) shape {
 // A dict is a mapping whose keys are names of things, in the order of the
 // file.
 type dict[V any] struct {
-	what string                              // what a key is: "domain"
+	what string                              // what a key is: "a domain"
+	want string                              // what to write where it is not: "a name such as hamburger.edu"
 	name func(key string) (V, string, error) // the element of that name, and the name as it is compared
 	elem kind[V]
 	def  func(v []V) any // the default as the schema has it; may be nil
 }
 
 func (m dict[V]) decode(d *decoder, n *yaml.Node, at string, v *[]V) {
-	pairs := d.pairs(n, at, fmt.Sprintf("a mapping, one `%s: …` on each line", m.what))
+	pairs := d.pairs(n, at, fmt.Sprintf("a mapping, one `%s: …` on each line", m.noun()))
 	*v = make([]V, 0, len(pairs))
 	first := map[string]int{}
 	for _, p := range pairs {
 		elem, name, err := m.name(p.name)
 		if err != nil {
-			d.add(p.key, at, fmt.Sprintf("%q is not a %s: %v", quotable(p.name), m.what, err), "write it another way")
+			d.add(p.key, at, fmt.Sprintf("%q is not %s: %v", quotable(p.name), m.what, err), "write "+m.want)
 			continue
 		}
 		if line := first[name]; line > 0 {
-			d.add(p.key, at, fmt.Sprintf("%s %q is here twice, first in line %d", m.what, quotable(p.name), line), "keep one of them")
+			d.add(p.key, at, fmt.Sprintf("%s %q is here twice, first in line %d", m.noun(), quotable(p.name), line), "keep one of them")
 			continue
 		}
 		first[name] = p.key.Line
@@ -191,10 +193,15 @@ func (m dict[V]) decode(d *decoder, n *yaml.Node, at string, v *[]V) {
 	}
 }
 
+func (m dict[V]) noun() string {
+	_, noun, _ := strings.Cut(m.what, " ")
+	return noun
+}
+
 func (m dict[V]) shape(def *[]V) shape {
 	sample, _, _ := m.name("x") // only for its defaults
 	below := m.elem.shape(&sample)
-	s := shape{words: cmp.Or(below.words, "value") + " by " + m.what, keys: below.keys, below: "." + m.what}
+	s := shape{words: cmp.Or(below.words, "value") + " by " + m.noun(), keys: below.keys, below: "." + strings.ToUpper(m.noun())}
 	s.schema = &schema{Type: []string{"object", "null"}, AdditionalProperties: below.schema}
 	if m.def != nil && def != nil {
 		s.schema.Default = m.def(*def)

@@ -15,7 +15,7 @@ import (
 
 var (
 	errNoDomain = errors.New("it has no domain")
-	errNotName  = errors.New("a name has letters, digits, - and _")
+	errNotName  = errors.New("its form is wrong")
 )
 
 // hideText keeps a name from standing twice in one finding.
@@ -84,7 +84,7 @@ func stageName() scalar[string] {
 	k.schema.Pattern = `^[A-Za-z0-9_-]+$`
 	k.parse = func(s string) (string, error) {
 		if !isPlain(s) {
-			return "", fmt.Errorf("%q is not a name: %w", quotable(s), errNotName)
+			return "", &unitError{fmt.Sprintf("%q is not a name", quotable(s)), "write letters, digits, - and _"}
 		}
 		return s, nil
 	}
@@ -100,7 +100,7 @@ func plugins() dict[Plugin] {
 		checkPlugin(d, n, at, *v)
 	}
 	return dict[Plugin]{
-		what: "name",
+		what: "a name", want: "letters, digits, - and _",
 		name: func(key string) (Plugin, string, error) {
 			if !isPlain(key) {
 				return Plugin{}, key, errNotName
@@ -156,7 +156,7 @@ func testKeys() object[Test] {
 		field("reply", text("text"), func(e *Expect) *string { return &e.Reply }, "Text that the reply contains."),
 		field("to", list[mail.Path]{elem: mailPath()}, func(e *Expect) *[]mail.Path { return &e.To }, "The recipients that are left."),
 		field("header", dict[HeaderField]{
-			what: "field",
+			what: "a field", want: "a name such as Subject",
 			name: func(key string) (HeaderField, string, error) {
 				return HeaderField{Name: key}, strings.ToLower(key), nil
 			},

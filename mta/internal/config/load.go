@@ -48,10 +48,13 @@ func readFile(path string) ([]byte, error) {
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("is over %d octets", maxFile)
+	switch {
+	case err != nil:
+		return nil, plainError(err)
+	case len(text) > maxFile:
+		return nil, fmt.Errorf("the file is over %d octets", maxFile)
 	}
-	return text, plainError(err)
+	return text, nil
 }
 
 // parse is Load after reading.
@@ -150,10 +153,10 @@ var yamlError = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 // cures are for the parser's messages that people meet.
 var cures = []struct{ in, cure string }{
 	{"mapping values are not allowed", "put a value that has a colon in quotes, and check the indentation"},
-	{"did not find expected key", "check the indentation of this line and of the one before it, and that quotes and brackets are closed"},
+	{"did not find expected key", "check the indentation, and that quotes and brackets before it are closed"},
 	{"could not find expected ':'", "write `key: value`, with a blank after the colon"},
 	{"did not find expected ',' or", "close the bracket or brace"},
-	{"unexpected end of stream", "close the quote"},
+	{"unexpected end of stream", "close the quote, which may begin far above"},
 	{"cannot start any token", "put a value that begins with one of @ ` % in quotes"},
 	{"did not find expected '-' indicator", "begin every element of the list with `- `, in the same column"},
 	{"unknown escape character", "write a backslash twice in double quotes, or use single quotes"},
@@ -163,24 +166,48 @@ var cures = []struct{ in, cure string }{
 // notYAML reports an error of the parser. It knows lines only, and for some
 // errors only the one where the value began.
 func (d *decoder) notYAML(text []byte, err error) {
-	m := yamlError.FindStringSubmatch(err.Error())
-	if m == nil {
-		m = []string{"", "1", err.Error()}
-	}
-	line, _ := strconv.Atoi(m[1])
-	pos := Pos{max(line, 1), 1}
+	pos, what := placeError(text, err.Error())
 	if tab, ok := tabIndent(text); ok && tab.Line <= pos.Line+1 {
 		d.addAt(tab, "", "a tab in the indentation", "indent with spaces")
 		return
 	}
 	cure := "check indentation, quotes and brackets there"
 	for _, c := range cures {
-		if strings.Contains(m[2], c.in) {
+		if strings.Contains(what, c.in) {
 			cure = c.cure
 			break
 		}
 	}
-	d.addAt(pos, "", "not YAML: "+quotable(m[2]), cure)
+	d.addAt(pos, "", "not YAML: "+quotable(what), cure)
+}
+
+// placeError returns the place and the text of an error of the parser.
+func placeError(text []byte, message string) (Pos, string) {
+	m := yamlError.FindStringSubmatch(message)
+	if m == nil {
+		return Pos{1, 1}, message
+	}
+	line, _ := strconv.Atoi(m[1])
+	if line > 0 && strings.HasPrefix(m[2], "did not find expected") {
+		line++ // the grammar counts lines from 0, the scanner from 1
+	}
+	if name, ok := strings.CutPrefix(m[2], "unknown anchor '"); ok {
+		name, _, _ = strings.Cut(name, "'")
+		before, _, _ := bytes.Cut(text, []byte("*"+name))
+		line = 1 + bytes.Count(before, []byte("\n"))
+	}
+	line = max(line, 1)
+	return Pos{line, firstColumn(text, line)}, m[2]
+}
+
+// firstColumn is where line begins to say something.
+func firstColumn(text []byte, line int) int {
+	lines := bytes.SplitN(text, []byte("\n"), line+1)
+	if line > len(lines) {
+		return 1
+	}
+	this := lines[line-1]
+	return 1 + len(this) - len(bytes.TrimLeft(this, " "))
 }
 
 // tabIndent finds the first tab that indents something.

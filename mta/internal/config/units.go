@@ -68,7 +68,7 @@ func ParseSize(s string) (Size, error) {
 		return 0, &unitError{fmt.Sprintf("%q is not a size", s), `write a number with its unit, as in "50MiB"`}
 	}
 	if rest == "" {
-		return 0, &unitError{fmt.Sprintf("%q has no unit", s), fmt.Sprintf("write %q", num+"B")}
+		return 0, &unitError{fmt.Sprintf("%q has no unit", s), fmt.Sprintf("write %q, or %q for single octets", num+"MiB", num+"B")}
 	}
 	for _, u := range sizeUnits {
 		if rest == u.name {
@@ -76,6 +76,7 @@ func ParseSize(s string) (Size, error) {
 			return Size(n), describe(err, s)
 		}
 	}
+	rest = strings.TrimSpace(rest)
 	for _, u := range sizeUnits {
 		if strings.EqualFold(rest, u.name) || strings.EqualFold(rest, u.name[:1]) {
 			return 0, &unitError{fmt.Sprintf("%q has an unknown unit", s), fmt.Sprintf("write %q", num+u.name)}
@@ -93,9 +94,9 @@ func ParseDuration(s string) (time.Duration, error) {
 			return 0, &unitError{fmt.Sprintf("%q is not a duration", s), `write a number with its unit, as in "30s"`}
 		}
 		if tail == "" {
-			return 0, &unitError{fmt.Sprintf("%q has no unit", s), fmt.Sprintf("write %q", s+"s")}
+			return 0, noUnit(s, num)
 		}
-		name := tail[:len(tail)-len(strings.TrimLeft(tail, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"))]
+		name := tail[:len(tail)-len(strings.TrimLeft(tail, letters))]
 		n, err := durationPart(num, name)
 		if err != nil {
 			return 0, describe(err, s)
@@ -106,6 +107,16 @@ func ParseDuration(s string) (time.Duration, error) {
 		rest = tail[len(name):]
 	}
 	return time.Duration(sum), nil
+}
+
+const letters = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+func noUnit(s, num string) error {
+	cure := fmt.Sprintf("write %q", s+"s")
+	if s != num {
+		cure = "write one after the last number too"
+	}
+	return &unitError{fmt.Sprintf("%q has no unit", s), cure}
 }
 
 var errUnit = errors.New("has an unknown unit")
@@ -119,12 +130,21 @@ func durationPart(num, name string) (int64, error) {
 	return 0, errUnit
 }
 
+// spelledOut has the units that people write otherwise.
+var spelledOut = map[string]string{
+	"day": "d", "days": "d", "hour": "h", "hours": "h", "min": "m", "minute": "m", "minutes": "m",
+	"sec": "s", "second": "s", "seconds": "s", "d": "d", "h": "h", "m": "m", "s": "s", "ms": "ms",
+}
+
 // describe puts the text s into an error of scale or durationPart.
 func describe(err error, s string) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, errUnit):
+		if num, rest, _ := cutNumber(s); spelledOut[strings.TrimSpace(rest)] != "" {
+			return &unitError{fmt.Sprintf("%q %v", s, err), fmt.Sprintf("write %q", num+spelledOut[strings.TrimSpace(rest)])}
+		}
 		return &unitError{fmt.Sprintf("%q %v", s, err), "units are us, ms, s, m, h and d"}
 	}
 	return &unitError{fmt.Sprintf("%q %v", s, err), "write a smaller number"}

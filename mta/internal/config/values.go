@@ -204,14 +204,17 @@ func (e *Endpoint) setPort(port string) error {
 	if (e.User == "") != (e.Password == "") {
 		return &unitError{"has only one of user and password", "write both, as in smtp://user:${PASSWORD}@host:587"}
 	}
-	if port == "" {
-		e.Port = defaultPorts[e.Scheme]
-	} else if n, err := strconv.ParseUint(port, 10, 16); err == nil {
-		e.Port = uint16(n)
-	}
-	if e.Port == 0 {
+	if e.Port = defaultPorts[e.Scheme]; port == "" && e.Port == 0 {
 		return &unitError{"has no port", "write scheme://host:port"}
 	}
+	if port == "" {
+		return nil
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return &unitError{"has a bad port", "write a number up to 65535"}
+	}
+	e.Port = uint16(n)
 	return nil
 }
 
