@@ -1,0 +1,180 @@
+package mta
+
+import (
+	"io"
+	"iter"
+
+	"github.com/wasmta/wasmta/sdk/abi"
+	"github.com/wasmta/wasmta/sdk/go/internal/guest"
+)
+
+// A Part is a part of the message's MIME tree. The root is the message itself.
+type Part struct{ id int32 }
+
+// IsRoot tells whether p is the message itself.
+func (p Part) IsRoot() bool { return p.id == abi.Root }
+
+// Header is the part's header section.
+func (p Part) Header() Header { return Header{p.id} }
+
+// Type is the media type in lower case, "text/plain".
+func (p Part) Type() string { return p.info(abi.PartType) }
+
+// Charset is the character set that the part names; empty if it names none.
+func (p Part) Charset() string { return p.info(abi.PartCharset) }
+
+// Filename is the name of the file that the part carries; empty if it has none.
+func (p Part) Filename() string { return p.info(abi.PartFilename) }
+
+// Encoding is the content transfer encoding in lower case.
+func (p Part) Encoding() string { return p.info(abi.PartEncoding) }
+
+// Disposition is "inline", "attachment" or empty.
+func (p Part) Disposition() string { return p.info(abi.PartDisposition) }
+
+// ContentID is the part's Content-ID without its angle brackets.
+func (p Part) ContentID() string { return p.info(abi.PartContentID) }
+
+// Path is the part's place in the tree, "1.2"; empty for the root.
+func (p Part) Path() string { return p.info(abi.PartPath) }
+
+func (p Part) info(what int32) string {
+	b, _ := read(func(buf []byte) int32 { return guest.PartInfo(p.id, what, buf) })
+	return string(b)
+}
+
+// Flags are what there is to know of a part at once.
+type Flags int32
+
+// Flags tells all of the part's flags in one call.
+func (p Part) Flags() Flags { return Flags(max(guest.PartFlags(p.id), 0)) }
+
+// Multipart: the part has parts.
+func (f Flags) Multipart() bool { return int32(f)&abi.FlagMultipart != 0 }
+
+// Attachment: the part is a file for the reader to save, not to show.
+func (f Flags) Attachment() bool { return int32(f)&abi.FlagAttachment != 0 }
+
+// InsideSigned: a change would break the signature around it.
+func (f Flags) InsideSigned() bool { return int32(f)&abi.FlagInsideSigned != 0 }
+
+// Malformed: the part does not follow its grammar.
+func (f Flags) Malformed() bool { return int32(f)&abi.FlagMalformed != 0 }
+
+// Modified: a stage changed the part.
+func (f Flags) Modified() bool { return int32(f)&abi.FlagModified != 0 }
+
+// Parent is the part that p is in.
+func (p Part) Parent() (Part, bool) { return optional(guest.PartParent(p.id)) }
+
+// First is the first part in p.
+func (p Part) First() (Part, bool) { return optional(guest.PartFirst(p.id)) }
+
+// Next is the part after p in the same parent.
+func (p Part) Next() (Part, bool) { return optional(guest.PartNext(p.id)) }
+
+func optional(id int32) (Part, bool) { return Part{max(id, 0)}, id >= 0 }
+
+// Children are the parts in p. The part in hand may be replaced or removed.
+func (p Part) Children() iter.Seq[Part] {
+	return func(yield func(Part) bool) { p.children(yield) }
+}
+
+func (p Part) children(yield func(Part) bool) bool {
+	c, ok := p.First()
+	for ok {
+		next, more := c.Next() // asked for now: c may be gone afterwards
+		if !yield(c) {
+			return false
+		}
+		c, ok = next, more
+	}
+	return true
+}
+
+// All are p and all parts in it, each before those in it. The part in hand may
+// be replaced or removed; what is in a part that was removed is passed over.
+func (p Part) All() iter.Seq[Part] {
+	return func(yield func(Part) bool) { p.walk(yield) }
+}
+
+func (p Part) walk(yield func(Part) bool) bool {
+	return yield(p) && p.children(func(c Part) bool { return c.walk(yield) })
+}
+
+// Size is the size of the content, decoded, in octets.
+func (p Part) Size() int64 { return max(guest.PartSize(p.id, abi.ReadDecoded), 0) }
+
+// Open reads the content: the body without its content transfer encoding.
+func (p Part) Open() io.Reader { return p.open(abi.ReadDecoded) }
+
+// OpenBody reads the body as it is in the message.
+func (p Part) OpenBody() io.Reader { return p.open(abi.ReadBody) }
+
+// OpenRaw reads the header section and the body as they are in the message.
+func (p Part) OpenRaw() io.Reader { return p.open(abi.ReadRaw) }
+
+func (p Part) open(mode int32) io.Reader {
+	return &reader{op: "read part", at: func(offset int64, buf []byte) int32 {
+		return guest.PartRead(p.id, mode, offset, buf)
+	}}
+}
+
+// Octets is the whole content, decoded.
+func (p Part) Octets() ([]byte, error) { return p.read(abi.ReadDecoded) }
+
+// Text is the whole content as UTF-8, whatever its encoding and character set.
+// A character set that the host does not know is [ErrUnsupported].
+func (p Part) Text() (string, error) {
+	b, err := p.read(abi.ReadText)
+	return string(b), err
+}
+
+func (p Part) read(mode int32) ([]byte, error) {
+	size := guest.PartSize(p.id, mode)
+	if size < 0 {
+		return nil, failed("read part", int32(size))
+	}
+	b := make([]byte, size)
+	for n := 0; n < len(b); {
+		k := guest.PartRead(p.id, mode, int64(n), b[n:])
+		switch {
+		case k < 0:
+			return nil, failed("read part", k)
+		case k == 0:
+			return b[:n], nil
+		}
+		n += int(k)
+	}
+	return b, nil
+}
+
+// Replace makes octets the content. The host picks the transfer encoding and
+// keeps the other header fields. An empty media type leaves that as it is.
+func (p Part) Replace(mediaType string, octets []byte) error {
+	h := blob(octets)
+	if h >= 0 {
+		h = guest.PartReplace(p.id, mediaType, h)
+	}
+	return failed("replace part", h)
+}
+
+// Insert puts a new part in the multipart p, before the one at index; -1 is
+// the end. With a filename it is an attachment.
+func (p Part) Insert(index int, mediaType, filename string, octets []byte) (Part, error) {
+	h := blob(octets)
+	if h >= 0 {
+		h = guest.PartInsert(p.id, int32(index), mediaType, filename, h)
+	}
+	return Part{max(h, 0)}, failed("insert part", h)
+}
+
+// Remove removes the part from its multipart.
+func (p Part) Remove() error { return failed("remove part", guest.PartRemove(p.id)) }
+
+// Wrap puts p in a new multipart ("multipart/mixed") that takes its place, and
+// returns that.
+func (p Part) Wrap(mediaType string) (Part, error) {
+	id := guest.PartWrap(p.id, mediaType)
+	return Part{max(id, 0)}, failed("wrap part", id)
+}
