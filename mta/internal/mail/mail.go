@@ -120,6 +120,7 @@ type NextHop struct {
 	Port       int    `json:"port,omitempty"`        // zero: 25
 	RequireTLS bool   `json:"require_tls,omitempty"` // no TLS, no attempt
 	NoMX       bool   `json:"no_mx,omitempty"`       // Host is a host, not a mail domain
+	LMTP       bool   `json:"lmtp,omitempty"`        // it speaks LMTP (RFC 2033); Host is a host then
 }
 
 // A Target is a mailbox that a plugin names.
@@ -193,6 +194,7 @@ type Result struct {
 	Text    string // the reply's text; goes into DSNs
 	Err     error  // private: for the log
 	Peer    bool   // Code, Enh and Text are the remote MTA's own words
+	DSN     bool   // the next hop took over the DSN parameters: it reports success, not we (RFC 3461 §5.2.2)
 }
 
 // A Deliverer attempts a message. It returns one result for each of

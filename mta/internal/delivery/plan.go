@@ -1,0 +1,149 @@
+package delivery
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/smtp"
+)
+
+// A plan is what has to be done for the recipients that have no result yet.
+type plan struct {
+	copies []*localCopy
+	hops   []*hop
+}
+
+// A localCopy is one copy for the message store.
+type localCopy struct {
+	to    folder
+	flags string
+	rcpts []int // by their place in the envelope
+}
+
+type folder struct{ account, folder string }
+
+func (f folder) String() string {
+	if f.folder == "" {
+		return f.account
+	}
+	return f.account + "/" + f.folder
+}
+
+// A hop is one call of the relay. A nil to leaves the choice to it.
+type hop struct {
+	to    *mail.NextHop
+	rcpts []int
+}
+
+// plan sorts the recipients: a plugin's target first, then a plugin's route,
+// then the directory, then the relay.
+func (d *Router) plan(m *mail.Message, results []mail.Result) *plan {
+	p := &plan{}
+	for i := range m.Envelope.Recipients {
+		rcpt := &m.Envelope.Recipients[i]
+		if rcpt.Route != nil && rcpt.Deliver == nil {
+			p.relay(i, nil)
+			continue
+		}
+		if t := rcpt.Deliver; t != nil && t.Account != "" {
+			p.store(i, folder{t.Account, t.Folder}, t.Flags)
+			continue
+		}
+		place, err := d.Directory.Place(rcpt.Path)
+		switch {
+		case err != nil:
+			results[i] = unresolved(rcpt.Path, err)
+		case place.Hop != nil && rcpt.Deliver == nil:
+			p.relay(i, place.Hop)
+		case place.Account != "":
+			t := mail.Target{}
+			if rcpt.Deliver != nil {
+				t = *rcpt.Deliver
+			}
+			p.store(i, folder{place.Account, t.Folder}, t.Flags)
+		case place.Local || rcpt.Deliver != nil: // a target without an account, of a recipient who has none
+			results[i] = unknown(rcpt.Path)
+		default:
+			p.relay(i, nil)
+		}
+	}
+	return p
+}
+
+func (p *plan) store(rcpt int, to folder, flags string) {
+	if strings.EqualFold(to.folder, "INBOX") {
+		to.folder = ""
+	}
+	for _, c := range p.copies {
+		if c.to == to {
+			c.rcpts = append(c.rcpts, rcpt)
+			return
+		}
+	}
+	p.copies = append(p.copies, &localCopy{to, flags, []int{rcpt}})
+}
+
+func (p *plan) relay(rcpt int, to *mail.NextHop) {
+	for _, h := range p.hops {
+		if h.to == to || h.to != nil && to != nil && *h.to == *to {
+			h.rcpts = append(h.rcpts, rcpt)
+			return
+		}
+	}
+	p.hops = append(p.hops, &hop{to, []int{rcpt}})
+}
+
+// unknown is the result of a recipient of ours that does not exist.
+func unknown(p mail.Path) mail.Result {
+	return mail.Result{
+		Outcome: mail.Bounced,
+		NextHop: p.String(),
+		Code:    550,
+		Enh:     "5.1.1",
+		Text:    "<" + p.String() + ">: no such recipient",
+	}
+}
+
+// unresolved is the result where the directory does not answer.
+func unresolved(p mail.Path, err error) mail.Result {
+	return mail.Result{
+		Outcome: mail.Deferred,
+		NextHop: p.String(),
+		Code:    451,
+		Enh:     "4.3.0",
+		Text:    "Recipients cannot be looked up",
+		Err:     err,
+	}
+}
+
+// stored is the result of a copy for the message store. Whatever is not known
+// to be final is tried again.
+func stored(to folder, err error) mail.Result {
+	res := mail.Result{Outcome: mail.Delivered, NextHop: to.String(), Err: err}
+	if err == nil {
+		res.Code, res.Enh, res.Text = 250, "2.1.5", "Delivered"
+		return res
+	}
+	reply := storeReply(err)
+	res.Outcome = mail.Deferred
+	if reply.Code/100 == 5 {
+		res.Outcome = mail.Bounced
+	}
+	res.Code, res.Enh, res.Text = reply.Code, reply.Enh.String(), reply.Text
+	return res
+}
+
+func storeReply(err error) *smtp.Reply {
+	if reply, ok := errors.AsType[*smtp.Reply](err); ok {
+		return reply
+	}
+	switch {
+	case errors.Is(err, syscall.ENOSPC):
+		return &smtp.Reply{Code: 452, Enh: smtp.Enh{4, 3, 1}, Text: "No space left for mailboxes"}
+	case errors.Is(err, syscall.EDQUOT):
+		return &smtp.Reply{Code: 452, Enh: smtp.Enh{4, 2, 2}, Text: "Mailbox is full"}
+	}
+	return &smtp.Reply{Code: 451, Enh: smtp.Enh{4, 2, 0}, Text: "Mailbox cannot be written to"}
+}

@@ -1,0 +1,88 @@
+package relay
+
+import (
+	"io"
+	"sync"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/smtpc"
+)
+
+// A body is the content of a message, as each next hop can take it. What takes
+// reading it is done once for all of them, and only if one asks.
+type body struct {
+	content  mail.Content
+	has8Bit  func() (bool, error)         // an octet above 127 is in it
+	sevenBit func() (mail.Content, error) // without any
+}
+
+func newBody(c mail.Content) *body {
+	return &body{
+		content:  c,
+		has8Bit:  sync.OnceValues(func() (bool, error) { return scan8Bit(c) }),
+		sevenBit: sync.OnceValues(func() (mail.Content, error) { return to7Bit(c) }),
+	}
+}
+
+// scan8Bit tells whether c has an octet above 127.
+func scan8Bit(c mail.Content) (bool, error) {
+	if b, ok := c.(mail.Bytes); ok {
+		return any8Bit(b), nil
+	}
+	r, err := c.Open()
+	if err != nil {
+		return false, err
+	}
+	defer r.Close()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(buf)
+		if any8Bit(buf[:n]) {
+			return true, nil
+		}
+		if err == io.EOF {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+}
+
+func any8Bit(b []byte) bool {
+	for len(b) >= 8 {
+		if (b[0]|b[1]|b[2]|b[3]|b[4]|b[5]|b[6]|b[7])&0x80 != 0 {
+			return true
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c >= 0x80 {
+			return true
+		}
+	}
+	return false
+}
+
+// for8Bit is the content for a next hop that offers 8BITMIME or does not, and
+// the BODY to say of it: 8BITMIME where the client said so or an octet needs
+// it. Content that the next hop cannot take is converted (RFC 6152 §3).
+func (b *body) for8Bit(offered bool, said mail.Body) (mail.Content, mail.Body, error) {
+	if offered && said == mail.Body8Bit {
+		return b.content, mail.Body8Bit, nil
+	}
+	eight, err := b.has8Bit()
+	switch {
+	case err != nil:
+		return nil, "", err
+	case said == mail.BodyBinary, eight && !offered:
+		c, err := b.sevenBit()
+		return c, mail.Body7Bit, err
+	case eight:
+		return b.content, mail.Body8Bit, nil
+	}
+	return b.content, mail.Body7Bit, nil
+}
+
+// to7Bit converts content for a next hop without 8BITMIME.
+func to7Bit(mail.Content) (mail.Content, error) { return nil, smtpc.Err8Bit }

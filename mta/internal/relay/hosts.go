@@ -1,0 +1,171 @@
+package relay
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+)
+
+var errSelf = errors.New("that is this server")
+
+// hosts returns the names or addresses of hop's hosts in the order to try
+// them, or else what the recipients' result is.
+func (r *Relay) hosts(ctx context.Context, hop Hop) ([]string, *mail.Result) {
+	if hop.Scheme != MX {
+		return []string{hop.Host}, nil
+	}
+	if literal, ok := strings.CutPrefix(hop.Host, "["); ok { // RFC 5321 §4.1.3
+		literal = strings.TrimSuffix(literal, "]")
+		if len(literal) > 5 && strings.EqualFold(literal[:5], "IPv6:") {
+			literal = literal[5:]
+		}
+		if _, err := netip.ParseAddr(literal); err != nil {
+			res := bounced(501, "5.1.3", "bad address literal "+hop.Host)
+			return nil, &res
+		}
+		return []string{literal}, nil
+	}
+	return r.mxHosts(ctx, hop.Host)
+}
+
+// mxHosts does RFC 5321 §5.1, up to where hosts have names.
+func (r *Relay) mxHosts(ctx context.Context, domain string) ([]string, *mail.Result) {
+	ascii, err := idna.Lookup.ToASCII(domain)
+	if err != nil && mail.HasUTF8(domain) {
+		res := bounced(550, "5.1.2", "bad domain "+domain)
+		return nil, &res
+	}
+	if err != nil { // underscores and the like, which DNS does not mind
+		ascii = domain
+	}
+	list, err := r.resolver().LookupMX(ctx, ascii+".")
+	if err != nil && len(list) == 0 && !isNotFound(err) {
+		res := deferred(451, "4.4.3", "look up MX of "+domain+": "+dnsReason(err), err)
+		return nil, &res
+	}
+	if len(list) == 0 { // an implicit MX
+		return []string{ascii}, nil
+	}
+	list = slices.DeleteFunc(slices.Clone(list), func(mx *net.MX) bool { return mx.Host == "." || mx.Host == "" })
+	if len(list) == 0 { // RFC 7505 §3
+		res := bounced(556, "5.1.10", domain+" accepts no mail")
+		return nil, &res
+	}
+	list = r.beforeUs(list)
+	if len(list) == 0 {
+		res := bounced(554, "5.4.6", "mail for "+domain+" loops back to "+r.Hostname)
+		return nil, &res
+	}
+	return inOrder(list, or(r.MaxHosts, DefaultMaxHosts)), nil
+}
+
+// beforeUs leaves the hosts that DNS prefers to this one (RFC 5321 §5.1).
+func (r *Relay) beforeUs(list []*net.MX) []*net.MX {
+	us := -1
+	for _, mx := range list {
+		if strings.EqualFold(strings.TrimSuffix(mx.Host, "."), r.Hostname) && (us < 0 || int(mx.Pref) < us) {
+			us = int(mx.Pref)
+		}
+	}
+	if us < 0 {
+		return list
+	}
+	return slices.DeleteFunc(list, func(mx *net.MX) bool { return int(mx.Pref) >= us })
+}
+
+// inOrder is the first n names of list by preference, equals at random.
+func inOrder(list []*net.MX, n int) []string {
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	slices.SortStableFunc(list, func(a, b *net.MX) int { return cmp.Compare(a.Pref, b.Pref) })
+	names := make([]string, 0, n)
+	for _, mx := range list[:min(n, len(list))] {
+		if name := strings.ToLower(strings.TrimSuffix(mx.Host, ".")); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// addresses returns those of one host.
+func (r *Relay) addresses(ctx context.Context, hop Hop, host string) ([]netip.AddrPort, error) {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return []netip.AddrPort{netip.AddrPortFrom(addr.Unmap(), uint16(hop.Port))}, nil
+	}
+	name := host
+	if hop.Scheme == MX { // what an operator writes may be short for something
+		name += "."
+	}
+	found, err := r.resolver().LookupIPAddr(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("look up %s: %w", host, err)
+	}
+	addrs := make([]netip.AddrPort, 0, len(found))
+	for _, f := range found {
+		addr, ok := netip.AddrFromSlice(f.IP)
+		addr = addr.Unmap()
+		if f.Zone != "" {
+			addr = addr.WithZone(f.Zone)
+		}
+		if ok && !addr.IsUnspecified() && !addr.IsMulticast() {
+			addrs = append(addrs, netip.AddrPortFrom(addr, uint16(hop.Port)))
+		}
+	}
+	if len(addrs) == 0 {
+		return nil, &net.DNSError{Err: "no usable address", Name: host, IsNotFound: true}
+	}
+	return addrs, nil
+}
+
+// nameless is the result of a host that has no address.
+func nameless(hop Hop, host string, err error) mail.Result {
+	switch {
+	case !isNotFound(err):
+		return deferred(451, "4.4.3", "look up "+host+": "+dnsReason(err), err)
+	case hop.Scheme != MX: // somebody's rule is wrong, not the message
+		return deferred(451, "4.4.4", "host "+host+" is not known", err)
+	case host == hop.Host:
+		return bounced(550, "5.1.2", "domain "+host+" is not known")
+	}
+	return bounced(550, "5.4.4", "mail host "+host+" of "+hop.Host+" is not known")
+}
+
+func isNotFound(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound
+}
+
+// dnsReason is what may be told of err: not which resolver was asked.
+func dnsReason(err error) string {
+	if dns, ok := errors.AsType[*net.DNSError](err); ok && !dns.IsTimeout {
+		return dns.Err
+	}
+	return reason(err)
+}
+
+func (r *Relay) resolver() Resolver {
+	if r.Resolver != nil {
+		return r.Resolver
+	}
+	return net.DefaultResolver
+}
+
+// NewResolver is one that asks the server at address, host and port.
+func NewResolver(address string) *net.Resolver {
+	return &net.Resolver{
+		PreferGo: true,
+		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, network, address)
+		},
+	}
+}

@@ -1,0 +1,217 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/smtpc"
+)
+
+// ErrBusy is the Err of results of a next hop whose places were all taken for
+// too long: nothing is wrong with the message, and it may be tried soon.
+var ErrBusy = errors.New("next hop is busy")
+
+var errClosed = errors.New("relay is closed")
+
+// A peer is a next hop with its limits and connections. It is up; or down
+// until a time, when attempts fail at once; or on trial from then on, when one
+// attempt at a time may find out. An attempt that opens a connection makes it
+// up, one that reaches no host makes it down. All fields are guarded by
+// Relay.mu.
+type peer struct {
+	hop     Hop
+	active  int          // attempts under way
+	waiting []chan error // attempts to come, the first first; nil starts one
+	idle    []*idleConn  // the last one was used last
+	down    error        // why it is down or on trial; nil: up
+	until   time.Time    // when down ends
+}
+
+type idleConn struct {
+	*connection
+	timer *time.Timer
+}
+
+// A downError is what attempts at a peer that is down fail with.
+type downError struct{ cause error }
+
+func (e *downError) Error() string { return "not tried again yet: " + e.cause.Error() }
+func (e *downError) Unwrap() error { return e.cause }
+
+// enter takes one of the places of hop, waiting for it if need be.
+func (r *Relay) enter(ctx context.Context, hop Hop) (*peer, error) {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return nil, errClosed
+	}
+	p := r.peers[hop]
+	if p == nil {
+		p = &peer{hop: hop}
+		if r.peers == nil {
+			r.peers = make(map[Hop]*peer)
+		}
+		r.peers[hop] = p
+	}
+	if p.down != nil && time.Now().Before(p.until) {
+		r.mu.Unlock()
+		return nil, &downError{p.down}
+	}
+	if p.active < r.places(p) && len(p.waiting) == 0 {
+		p.active++
+		r.mu.Unlock()
+		return p, nil
+	}
+	turn := make(chan error, 1)
+	p.waiting = append(p.waiting, turn)
+	r.mu.Unlock()
+	if err := r.wait(ctx, p, turn); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// places is how many attempts may be under way.
+func (r *Relay) places(p *peer) int {
+	if p.down != nil {
+		return 1
+	}
+	return or(r.Concurrency, DefaultConcurrency)
+}
+
+func (r *Relay) wait(ctx context.Context, p *peer, turn chan error) error {
+	timer := time.NewTimer(or(r.SlotWait, DefaultSlotWait))
+	defer timer.Stop()
+	var err error
+	select {
+	case err := <-turn:
+		return err
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-timer.C:
+		err = ErrBusy
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if i := slices.Index(p.waiting, turn); i >= 0 {
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+		r.tidy(p)
+		return err
+	}
+	return <-turn // it was our turn at the same moment
+}
+
+// leave gives a place back.
+func (r *Relay) leave(p *peer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.active--
+	r.admit(p)
+	r.tidy(p)
+}
+
+// admit lets in who waits, as far as there are places.
+func (r *Relay) admit(p *peer) {
+	for len(p.waiting) > 0 && p.active < r.places(p) {
+		p.active++
+		p.waiting[0] <- nil
+		p.waiting = p.waiting[1:]
+	}
+}
+
+// tidy forgets a peer that nothing is known of.
+func (r *Relay) tidy(p *peer) {
+	if p.active == 0 && len(p.waiting) == 0 && len(p.idle) == 0 && p.down == nil && r.peers[p.hop] == p {
+		delete(r.peers, p.hop)
+	}
+}
+
+// up notes that a host of p was reached.
+func (r *Relay) up(p *peer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.down != nil {
+		p.down = nil
+		r.admit(p)
+	}
+}
+
+// fell notes that no host of p could be reached. Who waits fails at once.
+func (r *Relay) fell(p *peer, cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p.down, p.until = cause, time.Now().Add(or(r.BackOff, DefaultBackOff))
+	for _, turn := range p.waiting {
+		turn <- &downError{cause}
+	}
+	p.waiting = nil
+}
+
+// reuse takes a connection of p that waits, or nil. Those that died while they
+// waited are closed.
+func (r *Relay) reuse(p *peer) *connection {
+	for {
+		r.mu.Lock()
+		n := len(p.idle)
+		if n == 0 {
+			r.mu.Unlock()
+			return nil
+		}
+		c := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		r.mu.Unlock()
+		c.timer.Stop()
+		if c.Usable() {
+			return c.connection
+		}
+		c.Abort()
+	}
+}
+
+// keep lets c wait for the next message of p, or closes it.
+func (r *Relay) keep(p *peer, c *connection) {
+	limit := or(r.MaxMessages, DefaultMaxMessages)
+	if n := c.Offer().MailMax; n > 0 {
+		limit = min(limit, n)
+	}
+	if c.Sent() >= limit || !c.Usable() {
+		c.Close()
+		return
+	}
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		c.Close()
+		return
+	}
+	ic := &idleConn{connection: c}
+	ic.timer = time.AfterFunc(or(r.Idle, DefaultIdle), func() { r.expire(p, ic) })
+	p.idle = append(p.idle, ic)
+	r.mu.Unlock()
+}
+
+// expire closes a connection that has waited for too long.
+func (r *Relay) expire(p *peer, c *idleConn) {
+	r.mu.Lock()
+	i := slices.Index(p.idle, c)
+	if i >= 0 {
+		p.idle = slices.Delete(p.idle, i, i+1)
+		r.tidy(p)
+		r.wg.Add(1)
+	}
+	r.mu.Unlock()
+	if i >= 0 {
+		defer r.wg.Done()
+		c.Close()
+	}
+}
+
+// A connection knows where it leads.
+type connection struct {
+	*smtpc.Conn
+	name string         // host and port, for results
+	addr netip.AddrPort // so that no attempt uses one twice
+}

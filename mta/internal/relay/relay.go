@@ -1,0 +1,176 @@
+// Package relay hands mail to next hops: which one, found how, in which order,
+// with which TLS. What one connection says is in smtpc; when to try again is
+// the queue's decision.
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/smtpc"
+)
+
+// Defaults of the fields of [Relay] with the same names.
+const (
+	DefaultConcurrency   = 10               // what a receiver with a limit per address bears
+	DefaultMaxRecipients = 100              // what every server has to take (RFC 5321 §4.5.3.1.8)
+	DefaultMaxMessages   = 100              // then a new connection gives balancers a chance
+	DefaultIdle          = 10 * time.Second // servers wait for minutes, but an idle session costs them one of few
+	DefaultConnect       = 30 * time.Second // three SYNs
+	DefaultSlotWait      = 5 * time.Second  // how long a slow next hop may hold up who waits
+	DefaultBackOff       = 5 * time.Second  // enough that a backlog costs one attempt, not one for each message
+	DefaultMaxHosts      = 5                // of one MX list
+	DefaultMaxAddresses  = 10               // of all these hosts (RFC 5321 §5.1: at least two)
+)
+
+// parallelHops bounds how many next hops one message is handed to at a time.
+const parallelHops = 10
+
+// A Resolver answers what DNS knows. [net.Resolver] is one.
+type Resolver interface {
+	LookupMX(ctx context.Context, name string) ([]*net.MX, error)
+	LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr, error)
+}
+
+// An Observer counts.
+type Observer interface {
+	Connected(nextHop string, reused bool)                              // a connection is about to be used
+	Attempted(nextHop string, outcome mail.Outcome, took time.Duration) // one recipient has its result
+}
+
+// Relay hands messages to next hops. Its fields do not change once Deliver has
+// been called; a zero field has the default. Safe for concurrent use.
+type Relay struct {
+	Hostname string      // what EHLO says; required
+	Routes   []Route     // the first that matches decides; none: MX
+	Resolver Resolver    // nil: the system's
+	TLS      *tls.Config // RootCAs and the like; nil: an empty one
+	Log      *slog.Logger
+	Observer Observer // may be nil
+
+	// Self tells whether an address is one that this server listens on, to
+	// which nothing is ever sent. It may be nil.
+	Self func(netip.AddrPort) bool
+
+	// Dial connects; nil is net.Dialer's.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+	Timeouts      smtpc.Timeouts
+	Connect       time.Duration // for one address
+	SlotWait      time.Duration // for one of a next hop's places
+	BackOff       time.Duration // after no host of a next hop could be reached
+	Idle          time.Duration // that a connection waits for its next message
+	Concurrency   int           // attempts at one next hop at the same time
+	MaxRecipients int           // of one transaction
+	MaxMessages   int           // of one connection
+	MaxHosts      int           // tried of one MX list
+	MaxAddresses  int           // tried in one attempt
+
+	mu     sync.Mutex // guards what follows; never held while talking
+	peers  map[Hop]*peer
+	closed bool
+	wg     sync.WaitGroup // connections being closed
+}
+
+// Deliver hands m to next hops and returns one result for each recipient, in
+// their order. All recipients go to hop; if it is nil, each goes to its own
+// Route, or else where Routes says. Recipients of one next hop share a
+// transaction. Deliver blocks until all have a result or ctx ends.
+func (r *Relay) Deliver(ctx context.Context, m *mail.Message, hop *mail.NextHop) []mail.Result {
+	results := make([]mail.Result, len(m.Envelope.Recipients))
+	groups := r.group(m, hop)
+	body := newBody(m.Content)
+	if len(groups) == 1 {
+		r.attempt(ctx, m, body, groups[0], results)
+		return results
+	}
+	var g errgroup.Group
+	g.SetLimit(parallelHops)
+	for _, gr := range groups {
+		g.Go(func() error {
+			r.attempt(ctx, m, body, gr, results) // each writes results of its own
+			return nil
+		})
+	}
+	g.Wait()
+	return results
+}
+
+// A group is the recipients of one hop, by their place in the envelope.
+type group struct {
+	hop   Hop
+	rcpts []int
+}
+
+func (r *Relay) group(m *mail.Message, hop *mail.NextHop) []group {
+	var groups []group
+	at := make(map[Hop]int, 1)
+	for i := range m.Envelope.Recipients {
+		h := r.hopFor(&m.Envelope.Recipients[i], hop)
+		g, ok := at[h]
+		if !ok {
+			g = len(groups)
+			at[h] = g
+			groups = append(groups, group{hop: h})
+		}
+		groups[g].rcpts = append(groups[g].rcpts, i)
+	}
+	return groups
+}
+
+// hopFor is the hop of one recipient. With MX it names the domain.
+func (r *Relay) hopFor(rcpt *mail.Recipient, given *mail.NextHop) Hop {
+	if given == nil {
+		given = rcpt.Route
+	}
+	if given != nil {
+		return hopOf(given)
+	}
+	domain := strings.ToLower(rcpt.Path.Domain)
+	h := NewHop(MX, "", 0, "", "")
+	for i := range r.Routes {
+		if r.Routes[i].matches(domain) {
+			h = r.Routes[i].Hop
+			break
+		}
+	}
+	if h.Scheme == MX && h.Host == "" {
+		h.Host = domain
+	}
+	return h
+}
+
+// Close closes the connections that wait for a next message, and those in use
+// as soon as their transaction ends. It waits for the former.
+func (r *Relay) Close() error {
+	r.mu.Lock()
+	r.closed = true
+	var idle []*idleConn
+	for _, p := range r.peers {
+		idle = append(idle, p.idle...)
+		p.idle = nil
+	}
+	for _, c := range idle {
+		c.timer.Stop()
+		r.wg.Go(func() { c.Close() })
+	}
+	r.mu.Unlock()
+	r.wg.Wait()
+	return nil
+}
+
+func or[T int | time.Duration](v, otherwise T) T {
+	if v > 0 {
+		return v
+	}
+	return otherwise
+}
