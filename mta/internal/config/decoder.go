@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
 )
@@ -32,6 +33,7 @@ func (d *decoder) addAt(p Pos, at, what, cure string) {
 	if at != "" {
 		what = at + ": " + what
 	}
+	what, cure = oneLine(what), oneLine(cure)
 	switch len(d.findings) {
 	case maxFindings:
 		d.findings = append(d.findings, Finding{File: d.file, What: "more findings are not shown", Cure: "mend these first"})
@@ -39,6 +41,16 @@ func (d *decoder) addAt(p Pos, at, what, cure string) {
 		d.findings = append(d.findings, Finding{File: d.file, Pos: p, What: what, Cure: cure})
 	case maxFindings + 1:
 	}
+}
+
+// oneLine makes a finding one line, whatever it repeats.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 // place remembers where the value at path stands.

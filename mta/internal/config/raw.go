@@ -74,6 +74,10 @@ func writeObject(d *decoder, n *yaml.Node, at string, depth int, b *bytes.Buffer
 
 func writeScalar(d *decoder, n *yaml.Node, at string, b *bytes.Buffer) {
 	text := strings.ReplaceAll(n.Value, "_", "")
+	if tag := n.ShortTag(); (tag == "!!int" || tag == "!!float") && json.Valid([]byte(text)) {
+		b.WriteString(text) // with all its digits
+		return
+	}
 	switch n.ShortTag() {
 	case "!!null":
 		b.WriteString("null")

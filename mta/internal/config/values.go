@@ -68,7 +68,7 @@ func text(words string) scalar[string] {
 func hostname() scalar[string] {
 	return scalar[string]{
 		words: "host name", want: "a name such as mail.example.org", show: showText[string],
-		schema: schema{Pattern: `^[^\s@\[\]:/]+$`}, parse: parseDomain,
+		schema: schema{Pattern: `^[^\s@\[\]:/${}]+$`}, parse: parseDomain,
 	}
 }
 
