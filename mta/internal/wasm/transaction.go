@@ -1,0 +1,186 @@
+package wasm
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/sdk/abi"
+	"github.com/wasmta/wasmta/sdk/host"
+)
+
+// input is what a hook call begins with. tx is nil for on_load.
+func (p *Plugin) input(ctx context.Context, hook string, tx *mail.Transaction) host.Input {
+	in := host.Input{
+		Hook:   hook,
+		Config: p.config,
+		Limits: p.limits,
+		Log:    p.logLine,
+		Level:  p.logLevel(),
+		Now:    p.now,
+		Random: p.shared.opts.Random,
+	}
+	in.Deadline, _ = ctx.Deadline()
+	in.Context = host.Context{Plugin: p.name, Server: host.Server{Name: p.shared.opts.Hostname}}
+	if tx == nil {
+		return in
+	}
+	in.Context = p.context(tx)
+	in.Sender = tx.Envelope.ReversePath.String()
+	in.Recipients = recipients(tx.Envelope.Recipients)
+	in.Notes = tx.Notes
+	in.Path = checkPath
+	in.Open = func() (host.Message, error) { return open(tx.Content) }
+	in.Replace = replace
+	return in
+}
+
+// levels are ours for those of the ABI.
+var levels = [...]slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError}
+
+func slogLevel(l abi.Level) slog.Level {
+	return levels[min(max(l, 0), abi.Level(len(levels)-1))]
+}
+
+// logLevel is the least level that is logged at all.
+func (p *Plugin) logLevel() abi.Level {
+	for i, l := range levels {
+		if p.log.Enabled(context.Background(), l) {
+			return abi.Level(i)
+		}
+	}
+	return abi.LevelError + 1
+}
+
+func (p *Plugin) context(tx *mail.Transaction) host.Context {
+	c := &tx.Client
+	out := host.Context{
+		Plugin: p.name,
+		Client: host.Client{IP: address(c.Addr), Port: c.Addr.Port(), PTR: c.Name, EHLO: c.Helo},
+		Server: host.Server{
+			Name: p.shared.opts.Hostname, IP: address(c.Local), Port: c.Local.Port(), Listener: string(c.Listener),
+		},
+		Queue: host.Queue{ID: string(tx.ID)},
+		Envelope: host.Envelope{
+			Body: string(tx.Envelope.Body), UTF8: tx.Envelope.UTF8, Ret: tx.Envelope.Ret, EnvID: tx.Envelope.EnvID,
+		},
+	}
+	if c.Account != "" {
+		out.Auth = &host.Auth{Login: c.Account}
+	}
+	if c.TLS != "" {
+		out.TLS = &host.TLS{Version: c.TLS, Cipher: c.Cipher}
+	}
+	return out
+}
+
+func address(a netip.AddrPort) netip.Addr { return a.Addr().Unmap() }
+
+func recipients(in []mail.Recipient) []host.Recipient {
+	out := make([]host.Recipient, len(in))
+	for i, r := range in {
+		out[i] = host.Recipient{
+			Address: r.Path.String(), ORCPT: r.ORCPT, Notify: notify(r.Notify),
+		}
+		out[i].Original = out[i].Address
+		if r.Original != r.Path {
+			out[i].Original = r.Original.String()
+		}
+	}
+	return out
+}
+
+// notify is the parameter as RCPT has it (RFC 3461 §4.1).
+func notify(n mail.Notify) string {
+	if n == 0 {
+		return ""
+	}
+	if n&mail.NotifyNever != 0 {
+		return "NEVER"
+	}
+	var words []string
+	for _, w := range []struct {
+		bit  mail.Notify
+		word string
+	}{{mail.NotifySuccess, "SUCCESS"}, {mail.NotifyFailure, "FAILURE"}, {mail.NotifyDelay, "DELAY"}} {
+		if n&w.bit != 0 {
+			words = append(words, w.word)
+		}
+	}
+	return strings.Join(words, ",")
+}
+
+func checkPath(s string) (string, error) {
+	p, err := mail.ParsePath(s)
+	return p.String(), err
+}
+
+// apply puts what a call did into tx. On error tx is as it was.
+func apply(tx *mail.Transaction, ch host.Changes) error {
+	env := tx.Envelope
+	var err error
+	if ch.SenderSet {
+		if env.ReversePath, err = mail.ParsePath(ch.Sender); err != nil {
+			return err
+		}
+	}
+	if ch.RecipientsSet {
+		if env.Recipients, err = changed(tx.Envelope.Recipients, ch.Recipients); err != nil {
+			return err
+		}
+	}
+	tx.Envelope = env
+	if ch.Message != nil {
+		tx.Content = contentOf(ch.Message)
+	}
+	if ch.Notes != nil {
+		tx.Notes = ch.Notes
+	}
+	if ch.Hold != "" {
+		tx.Hold = ch.Hold
+	}
+	return nil
+}
+
+// changed are the recipients that a call left.
+func changed(old []mail.Recipient, now []host.Recipient) ([]mail.Recipient, error) {
+	out := make([]mail.Recipient, 0, len(now))
+	for _, r := range now {
+		var m mail.Recipient
+		if r.Origin >= 0 {
+			m = old[r.Origin]
+		}
+		path, err := mail.ParsePath(r.Address)
+		if err != nil {
+			return nil, err
+		}
+		m.Path = path
+		if r.Origin < 0 {
+			m.Original = path
+		}
+		if r.Route != nil {
+			m.Deliver = nil
+			m.Route = &mail.NextHop{Host: r.Route.Host, Port: r.Route.Port, RequireTLS: r.Route.RequireTLS, NoMX: r.Route.NoMX}
+		}
+		if r.Deliver != nil {
+			m.Route = nil
+			m.Deliver = &mail.Target{Account: r.Deliver.Account, Folder: r.Deliver.Folder, Flags: r.Deliver.Flags}
+		}
+		out = append(out, m)
+	}
+	return slices.Clip(out), nil
+}
+
+func answerOf(a host.Answer) mail.Answer {
+	out := mail.Answer{Verdict: mail.Verdict(a.Verdict), Reason: a.Reason}
+	if a.Verdict == abi.NotAgain {
+		out.Verdict = mail.Continue // each stage is asked once for a message so far
+	}
+	if a.Reply != nil {
+		out.Code, out.Enh, out.Text = a.Reply.Code, a.Reply.Enhanced, a.Reply.Text
+	}
+	return out
+}

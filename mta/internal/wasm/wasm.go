@@ -1,0 +1,110 @@
+// Package wasm runs guests: it loads plugins, asks them in the middle of a
+// transaction, and sees to it that whatever a guest does costs its own call
+// and nothing else. What the functions of the ABI mean is sdk/host's; how
+// verdicts combine is the pipeline's.
+package wasm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/tetratelabs/wazero"
+)
+
+// Options are what all plugins of a [Runtime] share.
+type Options struct {
+	CacheDir string       // compiled code is kept here; empty: not kept
+	Hostname string       // the server's name, which plugins may ask for
+	Log      *slog.Logger // nil: no log
+
+	// Transform rewrites a module before it is compiled; nil leaves it. This
+	// is where metering will go in.
+	Transform func(wasm []byte) ([]byte, error)
+
+	// Now and Random are the clock and the random octets of guests; nil means
+	// the real ones.
+	Now    func() time.Time
+	Random io.Reader
+}
+
+// A Runtime loads plugins. Safe for concurrent use.
+type Runtime struct {
+	opts  Options
+	cache wazero.CompilationCache
+
+	untimed bool // guests cannot be stopped: to measure what stopping costs
+
+	mu      sync.Mutex
+	plugins map[*Plugin]bool
+	closed  bool
+}
+
+// NewRuntime returns a runtime without plugins. A cache folder that cannot be
+// used is an error: without it each start compiles everything anew.
+func NewRuntime(ctx context.Context, opts Options) (*Runtime, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	cache, err := newCache(opts.CacheDir)
+	if err != nil {
+		return nil, fmt.Errorf("compilation cache: %w", err)
+	}
+	return &Runtime{opts: opts, cache: cache, plugins: map[*Plugin]bool{}}, nil
+}
+
+func newCache(dir string) (wazero.CompilationCache, error) {
+	if dir == "" {
+		return wazero.NewCompilationCache(), nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	return wazero.NewCompilationCacheWithDir(dir)
+}
+
+// Close closes all plugins, waiting for the calls that are under way, and then
+// the runtime. ctx ends the waiting, not the closing.
+func (r *Runtime) Close(ctx context.Context) error {
+	r.mu.Lock()
+	r.closed = true
+	plugins := make([]*Plugin, 0, len(r.plugins))
+	for p := range r.plugins {
+		plugins = append(plugins, p)
+	}
+	r.mu.Unlock()
+	var errs []error
+	for _, p := range plugins {
+		errs = append(errs, p.Close(ctx))
+	}
+	errs = append(errs, r.cache.Close(ctx))
+	return errors.Join(errs...)
+}
+
+var errClosed = errors.New("runtime is closed")
+
+func (r *Runtime) add(p *Plugin) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return errClosed
+	}
+	r.plugins[p] = true
+	return nil
+}
+
+func (r *Runtime) remove(p *Plugin) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.plugins, p)
+}
+
+// defaultInstances is how many guests of one plugin run at once: they compute
+// and do not wait, so more than processors would only cost memory.
+func defaultInstances() int { return runtime.GOMAXPROCS(0) }
