@@ -1,0 +1,150 @@
+// Package metrics counts what the server does, for Prometheus. Its views have
+// the methods that the other packages' Observer interfaces ask for; what the
+// numbers are used for is left to whoever reads /metrics. Labels never hold
+// what comes from outside: no addresses, no host names.
+package metrics
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+//go:generate go test -run TestThePageListsEveryMetric -update .
+
+// Bounds of one reading of /metrics.
+const (
+	maxScrapes    = 4                // at the same time: a monitor and a person or two
+	scrapeTimeout = 10 * time.Second // Prometheus' own default
+)
+
+// Buckets of durations in seconds: from a stage that takes microseconds to a
+// next hop that takes minutes.
+var (
+	fastBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	slowBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+)
+
+// A Set is the metrics of one server. Make it with [New]. Safe for concurrent
+// use.
+type Set struct {
+	registry *prometheus.Registry
+	infos    []Info
+
+	sessionsOpen *prometheus.GaugeVec
+	sessions     *prometheus.CounterVec
+	refusals     *prometheus.CounterVec
+	messages     *prometheus.CounterVec
+	bytes        *prometheus.CounterVec
+	replyTime    *prometheus.HistogramVec
+	logins       *prometheus.CounterVec
+
+	stageTime     *prometheus.HistogramVec
+	stageVerdicts *prometheus.CounterVec
+	stageFailures *prometheus.CounterVec
+
+	attempts         *prometheus.CounterVec
+	attemptTime      prometheus.Histogram
+	mailboxes        *prometheus.CounterVec
+	mailboxTime      prometheus.Histogram
+	relayed          *prometheus.CounterVec
+	relayTime        prometheus.Histogram
+	relayConnections *prometheus.CounterVec
+
+	reloads *prometheus.CounterVec
+	loaded  prometheus.Gauge
+}
+
+// An Info describes a metric.
+type Info struct {
+	Name, Type, Help string
+	Labels           []string
+}
+
+// New returns the metrics of a server of that version, with those of the Go
+// runtime and of the process.
+func New(version string) *Set {
+	s := &Set{registry: prometheus.NewRegistry()}
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s.gauge("mta_build_info", "Always 1; the label says what runs.", "version").WithLabelValues(version).Set(1)
+
+	s.sessionsOpen = s.gauge("mta_sessions_open", "Sessions at this moment.", "listener")
+	s.sessions = s.counter("mta_sessions_total", "Sessions that began.", "listener")
+	s.refusals = s.counter("mta_refusals_total", "Replies that refused something, by their class: 4xx for now, 5xx for good.", "listener", "class")
+	s.messages = s.counter("mta_messages_total", "Messages received in full, by the class of the reply: 2xx taken, 4xx or 5xx refused.", "listener", "class")
+	s.bytes = s.counter("mta_message_bytes_total", "Octets of the messages that were taken.", "listener")
+	s.replyTime = s.histogram("mta_message_reply_seconds", "From the end of a message to the reply: the pipeline and the disk.", fastBuckets, "listener")
+	s.logins = s.counter("mta_logins_total", "Attempts to log in, by result: ok, refused, throttled or error.", "protocol", "result")
+
+	s.stageTime = s.histogram("mta_stage_seconds", "How long a stage took for one message.", fastBuckets, "stage")
+	s.stageVerdicts = s.counter("mta_stage_verdicts_total", "What a stage answered.", "stage", "verdict")
+	s.stageFailures = s.counter("mta_stage_failures_total", "Times that a stage failed and its on_error decided.", "stage")
+
+	s.attempts = s.counter("mta_attempts_total", "Attempts at recipients of queued messages, by outcome.", "outcome")
+	s.attemptTime = s.histogram("mta_attempt_seconds", "How long an attempt at a message took.", slowBuckets).WithLabelValues().(prometheus.Histogram)
+	s.mailboxes = s.counter("mta_mailbox_deliveries_total", "Copies for mailboxes, by outcome.", "outcome")
+	s.mailboxTime = s.histogram("mta_mailbox_delivery_seconds", "How long a copy took to be on the disk.", fastBuckets).WithLabelValues().(prometheus.Histogram)
+	s.relayed = s.counter("mta_relay_attempts_total", "Attempts to relay to a recipient, by outcome.", "outcome")
+	s.relayTime = s.histogram("mta_relay_attempt_seconds", "How long an attempt to relay took.", slowBuckets).WithLabelValues().(prometheus.Histogram)
+	s.relayConnections = s.counter("mta_relay_connections_total", "Connections used to relay: new ones, and those used again.", "reused")
+
+	s.reloads = s.counter("mta_reloads_total", "Reloads of the pipeline file, by result: ok or refused.", "result")
+	s.loaded = s.gauge("mta_pipeline_loaded_timestamp_seconds", "When the pipeline in use was loaded.").WithLabelValues()
+	return s
+}
+
+// Infos describes the metrics of our own, in the order of the page.
+func (s *Set) Infos() []Info { return s.infos }
+
+// Handler answers with all metrics in the text format.
+func (s *Set) Handler(log *slog.Logger) http.Handler {
+	return promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{
+		ErrorLog:            slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		ErrorHandling:       promhttp.ContinueOnError, // one that fails does not hide the others
+		MaxRequestsInFlight: maxScrapes,
+		Timeout:             scrapeTimeout,
+	})
+}
+
+// Reloaded counts a reload, and remembers when the pipeline in use was loaded.
+func (s *Set) Reloaded(ok bool, at time.Time) {
+	if !ok {
+		s.reloads.WithLabelValues("refused").Inc()
+		return
+	}
+	s.reloads.WithLabelValues("ok").Inc()
+	s.Loaded(at)
+}
+
+// Loaded remembers when the first pipeline was loaded.
+func (s *Set) Loaded(at time.Time) { s.loaded.Set(float64(at.UnixNano()) / 1e9) }
+
+// note remembers what a metric is, for the page.
+func (s *Set) note(kind, name, help string, labels []string) {
+	s.infos = append(s.infos, Info{name, kind, help, labels})
+}
+
+func (s *Set) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	s.note("counter", name, help, labels)
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	s.registry.MustRegister(v)
+	return v
+}
+
+func (s *Set) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	s.note("gauge", name, help, labels)
+	v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	s.registry.MustRegister(v)
+	return v
+}
+
+func (s *Set) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	s.note("histogram", name, help, labels)
+	v := prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
+	s.registry.MustRegister(v)
+	return v
+}

@@ -1,0 +1,145 @@
+package metrics
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+)
+
+var update = flag.Bool("update", false, "write the generated page")
+
+// full returns a set with everything switched on.
+func full() *Set {
+	s := New("v1.2.3")
+	s.WatchQueue(func() (QueueState, error) {
+		return QueueState{Messages: map[string]int{"waiting": 3, "held": 1}, Oldest: 90 * time.Second}, nil
+	})
+	return s
+}
+
+// read returns what /metrics says.
+func read(t *testing.T, s *Set) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s.Handler(slog.New(slog.DiscardHandler)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if w.Code != 200 {
+		t.Fatalf("status %d: %s", w.Code, w.Body)
+	}
+	return w.Body.String()
+}
+
+func TestWhatHappensIsCounted(t *testing.T) {
+	s := full()
+	smtp := s.SMTP()
+	smtp.SessionOpened(mail.ListenerSMTP)
+	smtp.SessionOpened(mail.ListenerSMTP)
+	smtp.SessionClosed(mail.ListenerSMTP)
+	smtp.Refused(mail.ListenerSubmission, 530)
+	smtp.Refused(mail.ListenerSubmission, 99)
+	smtp.Received(mail.ListenerSMTP, 250, 4096, 3*time.Millisecond)
+	smtp.Received(mail.ListenerSMTP, 451, 100, time.Millisecond)
+	s.POP3().SessionOpened()
+	s.POP3().Login(false)
+	s.IMAP().Login(true)
+	s.Delivery().Stored(mail.Delivered, time.Millisecond)
+	s.Delivery().Stored("", time.Millisecond)
+	s.Relay().Connected("mx.example.org:25", true)
+	s.Relay().Attempted("mx.example.org:25", mail.Relayed, time.Second)
+	s.Reloaded(false, time.Time{})
+	s.Reloaded(true, time.Unix(1000, 0))
+	got := read(t, s)
+	for _, want := range []string{
+		`mta_build_info{version="v1.2.3"} 1`,
+		`mta_sessions_open{listener="smtp"} 1`,
+		`mta_sessions_total{listener="smtp"} 2`,
+		`mta_sessions_open{listener="pop3"} 1`,
+		`mta_refusals_total{class="5xx",listener="submission"} 1`,
+		`mta_refusals_total{class="other",listener="submission"} 1`,
+		`mta_messages_total{class="2xx",listener="smtp"} 1`,
+		`mta_messages_total{class="4xx",listener="smtp"} 1`,
+		`mta_message_bytes_total{listener="smtp"} 4096`,
+		`mta_message_reply_seconds_count{listener="smtp"} 2`,
+		`mta_logins_total{protocol="pop3",result="refused"} 1`,
+		`mta_logins_total{protocol="imap",result="ok"} 1`,
+		`mta_mailbox_deliveries_total{outcome="delivered"} 1`,
+		`mta_mailbox_deliveries_total{outcome="deferred"} 1`,
+		`mta_relay_connections_total{reused="true"} 1`,
+		`mta_relay_attempts_total{outcome="relayed"} 1`,
+		`mta_queue_messages{state="waiting"} 3`,
+		`mta_queue_messages{state="held"} 1`,
+		`mta_queue_oldest_seconds 90`,
+		`mta_reloads_total{result="refused"} 1`,
+		`mta_pipeline_loaded_timestamp_seconds 1000`,
+		`go_goroutines `,
+		`process_resident_memory_bytes `,
+	} {
+		if !strings.Contains(got, "\n"+want) {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	if strings.Contains(got, "mx.example.org") {
+		t.Error("a host name became a label")
+	}
+}
+
+func TestAQueueThatCannotBeReadDoesNotHideTheRest(t *testing.T) {
+	s := New("v1.2.3")
+	s.WatchQueue(func() (QueueState, error) { return QueueState{}, errors.New("index is gone") })
+	if got := read(t, s); !strings.Contains(got, "mta_build_info") || strings.Contains(got, "index is gone") {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestNamesAreThoseOfPrometheus(t *testing.T) {
+	s := full()
+	problems, err := testutil.GatherAndLint(s.registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "mta_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+}
+
+const preface = `# Metrics
+
+*Generated from ` + "`mta/internal/metrics` by `go generate ./...`" + `; do not edit.*
+
+` + "`GET /metrics`" + ` on an address of ` + "`listen.http`" + ` answers in the text format of Prometheus. No label holds what comes from
+outside (addresses, host names, accounts), so their number is bounded by the configuration. The usual metrics of the Go
+runtime (` + "`go_…`" + `) and of the process (` + "`process_…`" + `) come with them.
+
+| metric | type | labels | meaning |
+|---|---|---|---|
+`
+
+func TestThePageListsEveryMetric(t *testing.T) {
+	const name = "../../docs/metrics.md"
+	var b bytes.Buffer
+	b.WriteString(preface)
+	for _, m := range full().Infos() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", m.Name, m.Type, strings.Join(m.Labels, ", "), m.Help)
+	}
+	if *update {
+		if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(name)
+	if err != nil || !bytes.Equal(got, b.Bytes()) {
+		t.Errorf("%s is not up to date (%v); run go generate ./...", name, err)
+	}
+}

@@ -1,0 +1,117 @@
+package metrics
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+)
+
+// class is "2xx" for 250. It is never anything but 2xx to 5xx.
+func class(code int) string {
+	switch c := code / 100; c {
+	case 2, 3, 4, 5:
+		return strconv.Itoa(c) + "xx"
+	}
+	return "other"
+}
+
+// SMTP is the view of SMTP, LMTP and submission sessions.
+type SMTP struct{ set *Set }
+
+// SMTP returns the view of smtpd.
+func (s *Set) SMTP() SMTP { return SMTP{s} }
+
+// SessionOpened counts a session.
+func (v SMTP) SessionOpened(l mail.Listener) { v.set.opened(string(l)) }
+
+// SessionClosed ends what SessionOpened began.
+func (v SMTP) SessionClosed(l mail.Listener) { v.set.closed(string(l)) }
+
+// Refused counts a reply of the classes 4 and 5.
+func (v SMTP) Refused(l mail.Listener, code int) {
+	v.set.refusals.WithLabelValues(string(l), class(code)).Inc()
+}
+
+// Received counts a message that was received in full and answered.
+func (v SMTP) Received(l mail.Listener, code int, size int64, took time.Duration) {
+	v.set.messages.WithLabelValues(string(l), class(code)).Inc()
+	v.set.replyTime.WithLabelValues(string(l)).Observe(took.Seconds())
+	if code/100 == 2 {
+		v.set.bytes.WithLabelValues(string(l)).Add(float64(size))
+	}
+}
+
+func (s *Set) opened(listener string) {
+	s.sessionsOpen.WithLabelValues(listener).Inc()
+	s.sessions.WithLabelValues(listener).Inc()
+}
+
+func (s *Set) closed(listener string) { s.sessionsOpen.WithLabelValues(listener).Dec() }
+
+// Reading is the view of sessions that read mail.
+type Reading struct {
+	set      *Set
+	protocol string
+}
+
+// POP3 returns the view of pop3d.
+func (s *Set) POP3() Reading { return Reading{s, "pop3"} }
+
+// IMAP returns the view of imapd.
+func (s *Set) IMAP() Reading { return Reading{s, "imap"} }
+
+// SessionOpened counts a session.
+func (v Reading) SessionOpened() { v.set.opened(v.protocol) }
+
+// SessionClosed ends what SessionOpened began.
+func (v Reading) SessionClosed() { v.set.closed(v.protocol) }
+
+// Login counts an attempt to log in.
+func (v Reading) Login(ok bool) { v.set.login(v.protocol, ok) }
+
+func (s *Set) login(protocol string, ok bool) {
+	result := "refused"
+	if ok {
+		result = "ok"
+	}
+	s.logins.WithLabelValues(protocol, result).Inc()
+}
+
+// Delivery is the view of deliveries to the message store.
+type Delivery struct{ set *Set }
+
+// Delivery returns the view of delivery.
+func (s *Set) Delivery() Delivery { return Delivery{s} }
+
+// Stored counts one copy for the message store.
+func (v Delivery) Stored(outcome mail.Outcome, took time.Duration) {
+	v.set.mailboxes.WithLabelValues(known(outcome)).Inc()
+	v.set.mailboxTime.Observe(took.Seconds())
+}
+
+// Relay is the view of relaying.
+type Relay struct{ set *Set }
+
+// Relay returns the view of relay.
+func (s *Set) Relay() Relay { return Relay{s} }
+
+// Connected counts a connection that is about to be used.
+func (v Relay) Connected(_ string, reused bool) {
+	v.set.relayConnections.WithLabelValues(strconv.FormatBool(reused)).Inc()
+}
+
+// Attempted counts the result of one recipient.
+func (v Relay) Attempted(_ string, outcome mail.Outcome, took time.Duration) {
+	v.set.relayed.WithLabelValues(known(outcome)).Inc()
+	v.set.relayTime.Observe(took.Seconds())
+}
+
+// known is the outcome as a label; the zero one counts as deferred.
+func known(o mail.Outcome) string {
+	switch o {
+	case mail.Delivered, mail.Relayed, mail.Bounced, mail.Expired:
+		return string(o)
+	}
+	return string(mail.Deferred)
+}
