@@ -32,8 +32,14 @@ func Config(v any) error {
 	if p.Kind() != reflect.Pointer || p.IsNil() {
 		return errors.New("mta.Config needs a pointer to a struct")
 	}
+	return Strict(append([]byte(nil), b...), v)
+}
+
+// Strict reads JSON into what v points to, as [Config] does. It serves an
+// UnmarshalJSON that takes a mapping among other things.
+func Strict(b []byte, v any) error {
 	var d decoder
-	d.value("", append(json.RawMessage(nil), b...), p.Elem())
+	d.value("", b, reflect.ValueOf(v).Elem())
 	return d.err()
 }
 
@@ -78,9 +84,7 @@ func (d *decoder) value(at string, raw json.RawMessage, v reflect.Value) {
 			d.object(at, raw, func(pairs []rawPair) { p.decode(d, at, pairs) })
 			return
 		case json.Unmarshaler:
-			if err := p.UnmarshalJSON(raw); err != nil {
-				d.add(at, err.Error())
-			}
+			d.nested(at, p.UnmarshalJSON(raw))
 			return
 		}
 	}
@@ -101,6 +105,31 @@ func (d *decoder) value(at string, raw json.RawMessage, v reflect.Value) {
 			d.wrongKind(at, raw, wanted(v.Kind()))
 		}
 	}
+}
+
+// nested takes over what a value found wrong with itself.
+func (d *decoder) nested(at string, err error) {
+	if err == nil {
+		return
+	}
+	var inner *ConfigError
+	if !errors.As(err, &inner) {
+		d.add(at, err.Error())
+		return
+	}
+	for _, what := range inner.Findings {
+		d.findings = append(d.findings, nest(at, what))
+	}
+}
+
+// nest puts a place before a finding that begins with its own, "code: got …",
+// or with none.
+func nest(at, what string) string {
+	place, _, ok := strings.Cut(what, ": ")
+	if ok && !strings.ContainsAny(place, " \"") {
+		return at + "." + what
+	}
+	return at + ": " + what
 }
 
 func (d *decoder) object(at string, raw json.RawMessage, f func([]rawPair)) {

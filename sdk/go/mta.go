@@ -103,6 +103,16 @@ func Quarantine(reason string) Verdict {
 	return abi.Quarantine
 }
 
+// Fail is the verdict of a plugin that cannot do its work on this message: what
+// it changed is undone, and the stage's on_error decides. The log says why.
+func Fail(err error) Verdict {
+	Error(err.Error())
+	return failure
+}
+
+// failure is no verdict, which is what makes a host ask on_error.
+const failure Verdict = -1
+
 // The most of a text that the host takes, in octets.
 const (
 	maxReplyText = 490
