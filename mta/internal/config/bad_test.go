@@ -13,7 +13,7 @@ import (
 // A conditionError is an error of a condition with its place.
 type conditionError struct{ column int }
 
-func (conditionError) Error() string { return "unknown name \"nope\"" }
+func (conditionError) Error() string { return "unknown name nope; did you mean note?" }
 func (e conditionError) Column() int { return e.column }
 
 // testOptions stand for the packages that know more.

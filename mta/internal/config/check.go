@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
@@ -223,7 +224,8 @@ func checkPassword(d *decoder, n *yaml.Node, at string, v *Secret) {
 	}
 }
 
-// compileWhen type-checks a condition.
+// compileWhen type-checks a condition. The compiler's error may bring its cure
+// after a semicolon.
 func compileWhen(d *decoder, n *yaml.Node, at string, v *string) {
 	if d.opts.Compile == nil {
 		return
@@ -233,11 +235,26 @@ func compileWhen(d *decoder, n *yaml.Node, at string, v *string) {
 		return
 	}
 	pos := posOf(n)
-	if c, ok := err.(interface{ Column() int }); ok && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0 {
-		pos.Col += max(c.Column(), 1) - 1
-		if n.Style != 0 {
-			pos.Col++ // the quote
-		}
+	if c, ok := err.(interface{ Column() int }); ok {
+		pos.Col += columnWithin(n, *v, c.Column())
 	}
-	d.addAt(pos, at, err.Error(), "see the list of names in mta/docs/conditions.md")
+	what, cure, ok := strings.Cut(err.Error(), "; ")
+	if !ok {
+		cure = "mend the condition"
+	}
+	d.addAt(pos, at, what, cure)
+}
+
+// columnWithin turns the octet column of the text of n, from 1, into how many
+// characters that is behind the beginning of n. It is zero for a value of
+// several lines.
+func columnWithin(n *yaml.Node, text string, column int) int {
+	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 || column < 1 || column > len(text) {
+		return 0
+	}
+	within := utf8.RuneCountInString(text[:column-1])
+	if n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle) != 0 {
+		within++
+	}
+	return within
 }

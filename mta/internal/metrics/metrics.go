@@ -43,9 +43,8 @@ type Set struct {
 	replyTime    *prometheus.HistogramVec
 	logins       *prometheus.CounterVec
 
-	stageTime     *prometheus.HistogramVec
-	stageVerdicts *prometheus.CounterVec
-	stageFailures *prometheus.CounterVec
+	stageTime *prometheus.HistogramVec
+	stages    *prometheus.CounterVec
 
 	attempts         *prometheus.CounterVec
 	attemptTime      prometheus.Histogram
@@ -81,8 +80,7 @@ func New(version string) *Set {
 	s.logins = s.counter("mta_logins_total", "Attempts to log in, by result: ok, refused, throttled or error.", "protocol", "result")
 
 	s.stageTime = s.histogram("mta_stage_seconds", "How long a stage took for one message.", fastBuckets, "stage")
-	s.stageVerdicts = s.counter("mta_stage_verdicts_total", "What a stage answered.", "stage", "verdict")
-	s.stageFailures = s.counter("mta_stage_failures_total", "Times that a stage failed and its on_error decided.", "stage")
+	s.stages = s.counter("mta_stages_total", "Times that a stage was reached, by outcome: its verdict, skipped (when), or failed (on_error decided).", "stage", "outcome")
 
 	s.attempts = s.counter("mta_attempts_total", "Attempts at recipients of queued messages, by outcome.", "outcome")
 	s.attemptTime = s.histogram("mta_attempt_seconds", "How long an attempt at a message took.", slowBuckets).WithLabelValues().(prometheus.Histogram)

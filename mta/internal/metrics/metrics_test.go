@@ -52,6 +52,8 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	s.POP3().SessionOpened()
 	s.POP3().Login(false)
 	s.IMAP().Login(true)
+	s.Pipeline().Staged("stamp", "continue", time.Millisecond)
+	s.Pipeline().Staged("stamp", "skipped", 0)
 	s.Delivery().Stored(mail.Delivered, time.Millisecond)
 	s.Delivery().Stored("", time.Millisecond)
 	s.Relay().Connected("mx.example.org:25", true)
@@ -72,6 +74,9 @@ func TestWhatHappensIsCounted(t *testing.T) {
 		`mta_message_reply_seconds_count{listener="smtp"} 2`,
 		`mta_logins_total{protocol="pop3",result="refused"} 1`,
 		`mta_logins_total{protocol="imap",result="ok"} 1`,
+		`mta_stages_total{outcome="continue",stage="stamp"} 1`,
+		`mta_stages_total{outcome="skipped",stage="stamp"} 1`,
+		`mta_stage_seconds_count{stage="stamp"} 1`,
 		`mta_mailbox_deliveries_total{outcome="delivered"} 1`,
 		`mta_mailbox_deliveries_total{outcome="deferred"} 1`,
 		`mta_relay_connections_total{reused="true"} 1`,

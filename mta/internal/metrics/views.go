@@ -78,6 +78,21 @@ func (s *Set) login(protocol string, ok bool) {
 	s.logins.WithLabelValues(protocol, result).Inc()
 }
 
+// Pipeline is the view of the stages.
+type Pipeline struct{ set *Set }
+
+// Pipeline returns the view of pipeline.
+func (s *Set) Pipeline() Pipeline { return Pipeline{s} }
+
+// Staged counts what became of a message at a stage. outcome is one of a few
+// words: a verdict, "skipped" or "failed". Skipping takes no time to speak of.
+func (v Pipeline) Staged(stage, outcome string, took time.Duration) {
+	v.set.stages.WithLabelValues(stage, outcome).Inc()
+	if outcome != "skipped" {
+		v.set.stageTime.WithLabelValues(stage).Observe(took.Seconds())
+	}
+}
+
 // Delivery is the view of deliveries to the message store.
 type Delivery struct{ set *Set }
 
