@@ -1,0 +1,146 @@
+package condition
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+)
+
+// values is what an expression sees of a transaction.
+type values struct {
+	Size          int64    `expr:"size"`
+	Authenticated bool     `expr:"authenticated"`
+	Account       string   `expr:"account"`
+	Sender        string   `expr:"sender"`
+	SenderDomain  string   `expr:"sender_domain"`
+	Recipients    []string `expr:"recipients"`
+	Helo          string   `expr:"helo"`
+	Client        string   `expr:"client"`
+	ClientName    string   `expr:"client_name"`
+	Listener      string   `expr:"listener"`
+	TLS           bool     `expr:"tls"`
+	Hour          int      `expr:"hour"`
+	Weekday       string   `expr:"weekday"`
+
+	Header    func(name string) (string, error)           `expr:"header"`
+	InNetwork func(address, network string) (bool, error) `expr:"in_network"`
+}
+
+// A Name is one name that an expression can use.
+type Name struct {
+	Name    string
+	Type    string
+	Text    string
+	Example string
+}
+
+// Names are all of them, for documents.
+var Names = [...]Name{
+	{"size", "int", "Octets of the message as the stages before left it.", "size > 1024 * 1024"},
+	{"sender", "string", "The reverse-path; empty for a bounce.", `sender == "alice@crepes.fr"`},
+	{"sender_domain", "string", "Its domain, in lower case.", `sender_domain endsWith ".fr"`},
+	{"recipients", "list of string", "The forward-paths that are left.", `any(recipients, # startsWith "postmaster@")`},
+	{"authenticated", "bool", "The client logged in.", "!authenticated"},
+	{"account", "string", "Who logged in; empty if nobody did.", `account == "bob@hamburger.edu"`},
+	{"client", "string", "The client's IP address.", `in_network(client, "10.0.0.0/8")`},
+	{"client_name", "string", "Its reverse name, if that leads back to the address; or empty.", `client_name endsWith ".example.net"`},
+	{"helo", "string", "What the client called itself.", `helo matches "^[0-9.]+$"`},
+	{"listener", "string", "smtp, submission or lmtp.", `listener == "submission"`},
+	{"tls", "bool", "The session is encrypted.", "!tls"},
+	{"hour", "int", "The hour in which MAIL came, 0 to 23, in the server's time zone.", "hour >= 22 || hour < 6"},
+	{"weekday", "string", "The day on which MAIL came: monday to sunday.", `weekday in ["saturday", "sunday"]`},
+	{"header", "function", "The first header field of that name, decoded; empty if there is none.", `header("Subject") contains "crêpe"`},
+	{"in_network", "function", "Whether an address is in a network.", `in_network(client, "2001:db8::/32")`},
+}
+
+func valuesOf(tx *mail.Transaction) *values {
+	env, c := &tx.Envelope, &tx.Client
+	v := &values{
+		Authenticated: c.Account != "",
+		Account:       c.Account,
+		Sender:        env.ReversePath.String(),
+		SenderDomain:  strings.ToLower(env.ReversePath.Domain),
+		Recipients:    make([]string, len(env.Recipients)),
+		Helo:          c.Helo,
+		ClientName:    c.Name,
+		Listener:      string(c.Listener),
+		TLS:           c.TLS != "",
+		Hour:          tx.Received.Hour(),
+		Weekday:       strings.ToLower(tx.Received.Weekday().String()),
+		Header:        func(name string) (string, error) { return header(tx, name) },
+		InNetwork:     inNetwork,
+	}
+	if tx.Content != nil {
+		v.Size = tx.Content.Size()
+	}
+	if a := c.Addr.Addr(); a.IsValid() {
+		v.Client = a.Unmap().String()
+	}
+	for i := range env.Recipients {
+		v.Recipients[i] = env.Recipients[i].Path.String()
+	}
+	return v
+}
+
+func inNetwork(address, network string) (bool, error) {
+	prefix, err := parseNetwork(network)
+	if err != nil {
+		return false, fmt.Errorf("in_network: %q is no network", network)
+	}
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return false, nil // a client without an address is in no network
+	}
+	return prefix.Contains(a.Unmap()), nil
+}
+
+func known() []string {
+	var names []string
+	for _, n := range Names {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
+// nearest is the known name that a mistyped one most likely means, or empty.
+func nearest(name string) string {
+	best, least := "", max(len(name)/3, 1)+1
+	for _, n := range known() {
+		if d := distance(strings.ToLower(name), n); d < least {
+			best, least = n, d
+		}
+	}
+	return best
+}
+
+// distance is how many letters to put in, take out or exchange.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = min(diagonal, row[j], row[j+1]) + 1
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}
+
+// Reference is the table of names in Markdown.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString("| name | type | meaning | example |\n|---|---|---|---|\n")
+	for _, n := range Names {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` |\n", n.Name, n.Type, n.Text, strings.ReplaceAll(n.Example, "|", `\|`))
+	}
+	return b.String()
+}
