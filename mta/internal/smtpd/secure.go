@@ -46,7 +46,7 @@ func (s *session) startTLS(context.Context, string) *smtp.Reply {
 		s.closing = true
 		return nil
 	}
-	s.client.Helo, s.client.Extended = "", false // RFC 3207 §4.2
+	s.client.Helo, s.client.Extended, s.client.Account = "", false, "" // RFC 3207 §4.2
 	return nil
 }
 
