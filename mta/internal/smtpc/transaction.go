@@ -47,7 +47,7 @@ func (r *Report) Unsent() bool { return r.Err != nil && r.Stage == StageMail }
 // Send does one transaction: env to all of its recipients, with content. It
 // checks first what the peer offers, and returns ErrSize, ErrUTF8, Err8Bit or
 // ErrPath, or why content cannot be opened, as the error before anything is sent. Content leaves octet for octet
-// where its lines end in CRLF; see [dotWriter] for the rest. The peer may have
+// where its lines end in CRLF; see [smtp.DataWriter] for the rest. The peer may have
 // taken the message although Report.Err is set if Report.Stage is StageEnd,
 // and only then.
 func (c *Conn) Send(ctx context.Context, env *mail.Envelope, content mail.Content) (Report, error) {
@@ -235,9 +235,13 @@ func (t *transaction) exchange(s Stage, timeout time.Duration, pipelined bool, p
 	return reply, true
 }
 
+// contentBlock is how much content is read at a time: few reads, and little
+// memory for each connection.
+const contentBlock = 32 << 10
+
 // content sends what r has, and reads what the peer says to it.
 func (t *transaction) content(r io.Reader) {
-	dot := dotWriter{w: t.w}
+	dot := smtp.DataWriter{W: t.w}
 	buf := make([]byte, contentBlock)
 	for {
 		n, err := r.Read(buf)

@@ -1,28 +1,24 @@
-package smtpc
+package smtp
 
 import (
 	"bufio"
 	"bytes"
 )
 
-// contentBlock is how much content is read at a time: few reads, and little
-// memory for each connection.
-const contentBlock = 32 << 10
-
-// A dotWriter frames content for DATA (RFC 5321 §4.5.2): a dot goes before
+// A DataWriter frames content for DATA (RFC 5321 §4.5.2): a dot goes before
 // each line that begins with one, and Close writes the end. Content whose
 // lines end in CRLF keeps every octet; CRLF is added where the last line lacks
 // it (§4.1.1.4). A bare CR or LF must never be sent (§2.3.8), and one that got
 // through to here could end the content where another server sees a line end:
 // LF becomes CRLF, and CR a blank.
-type dotWriter struct {
-	w       *bufio.Writer
-	midline bool // what was written last is not a line end
-	cr      bool // a CR is held back: LF may follow
+type DataWriter struct {
+	W       *bufio.Writer // nothing else writes to it before Close
+	midline bool          // what was written last is not a line end
+	cr      bool          // a CR is held back: LF may follow
 }
 
 // Write implements [io.Writer].
-func (d *dotWriter) Write(p []byte) (int, error) {
+func (d *DataWriter) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
 		if d.cr {
@@ -51,7 +47,7 @@ func (d *dotWriter) Write(p []byte) (int, error) {
 }
 
 // line writes octets without LF. A CR at their end is held back.
-func (d *dotWriter) line(b []byte) {
+func (d *DataWriter) line(b []byte) {
 	for len(b) > 0 {
 		i := bytes.IndexByte(b, '\r')
 		if i < 0 {
@@ -68,34 +64,34 @@ func (d *dotWriter) line(b []byte) {
 	}
 }
 
-func (d *dotWriter) put(b []byte) {
+func (d *DataWriter) put(b []byte) {
 	if len(b) == 0 {
 		return
 	}
 	if !d.midline && b[0] == '.' {
-		d.w.WriteByte('.')
+		d.W.WriteByte('.')
 	}
 	d.midline = true
-	d.w.Write(b)
+	d.W.Write(b)
 }
 
-func (d *dotWriter) endLine() {
+func (d *DataWriter) endLine() {
 	d.midline = false
-	d.w.WriteString("\r\n")
+	d.W.WriteString("\r\n")
 }
 
 // err is the error that the buffer keeps from its first failed write on.
-func (d *dotWriter) err() error {
-	_, err := d.w.Write(nil)
+func (d *DataWriter) err() error {
+	_, err := d.W.Write(nil)
 	return err
 }
 
 // Close writes the end of the content, and flushes nothing.
-func (d *dotWriter) Close() error {
+func (d *DataWriter) Close() error {
 	if d.cr || d.midline {
 		d.cr = false
 		d.endLine()
 	}
-	_, err := d.w.WriteString(".\r\n")
+	_, err := d.W.WriteString(".\r\n")
 	return err
 }
