@@ -63,13 +63,12 @@ func read(call func(buf []byte) int32) ([]byte, abi.Errno) {
 }
 
 // blob makes octets a blob of the host.
-func blob(octets []byte) int32 {
+func blob(octets ...[]byte) int32 {
 	h := guest.BlobNew()
-	if h < 0 {
-		return h
-	}
-	if e := guest.BlobWrite(h, octets); e < 0 {
-		return e
+	for i := 0; i < len(octets) && h >= 0; i++ {
+		if e := guest.BlobWrite(h, octets[i]); e < 0 {
+			h = e
+		}
 	}
 	return h
 }

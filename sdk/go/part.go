@@ -3,6 +3,8 @@ package mta
 import (
 	"io"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/go/internal/guest"
@@ -121,42 +123,86 @@ func (p Part) open(mode int32) io.Reader {
 }
 
 // Octets is the whole content, decoded.
-func (p Part) Octets() ([]byte, error) { return p.read(abi.ReadDecoded) }
+func (p Part) Octets() ([]byte, error) { return p.AppendOctets(nil) }
+
+// AppendOctets appends the whole content, decoded, to b, which may be a buffer
+// from an earlier message.
+func (p Part) AppendOctets(b []byte) ([]byte, error) { return p.read(abi.ReadDecoded, b) }
 
 // Text is the whole content as UTF-8, whatever its encoding and character set.
 // A character set that the host does not know is [ErrUnsupported].
 func (p Part) Text() (string, error) {
-	b, err := p.read(abi.ReadText)
+	b, err := p.read(abi.ReadText, nil)
 	return string(b), err
 }
 
-func (p Part) read(mode int32) ([]byte, error) {
+func (p Part) read(mode int32, b []byte) ([]byte, error) {
 	size := guest.PartSize(p.id, mode)
 	if size < 0 {
-		return nil, failed("read part", int32(size))
+		return b, failed("read part", int32(size))
 	}
-	b := make([]byte, size)
-	for n := 0; n < len(b); {
-		k := guest.PartRead(p.id, mode, int64(n), b[n:])
+	end := len(b) + int(size)
+	b = slices.Grow(b, int(size))
+	for len(b) < end {
+		n := guest.PartRead(p.id, mode, int64(len(b)-end)+size, b[len(b):end])
 		switch {
-		case k < 0:
-			return nil, failed("read part", k)
-		case k == 0:
-			return b[:n], nil
+		case n < 0:
+			return b, failed("read part", n)
+		case n == 0:
+			return b, nil
 		}
-		n += int(k)
+		b = b[:len(b)+int(n)]
 	}
 	return b, nil
 }
 
-// Replace makes octets the content. The host picks the transfer encoding and
-// keeps the other header fields. An empty media type leaves that as it is.
-func (p Part) Replace(mediaType string, octets []byte) error {
-	h := blob(octets)
+// Replace makes octets, or several slices of them one after the other, the
+// content. The host picks the transfer encoding and keeps the other header
+// fields. An empty media type leaves that as it is.
+func (p Part) Replace(mediaType string, octets ...[]byte) error {
+	h := blob(octets...)
 	if h >= 0 {
 		h = guest.PartReplace(p.id, mediaType, h)
 	}
 	return failed("replace part", h)
+}
+
+// ReplaceText makes text the content, in UTF-8. The part stays what it is,
+// text/plain or text/html.
+func (p Part) ReplaceText(text string) error {
+	return p.Replace(utf8Type(p.Type(), p.Header().Get("Content-Type")), []byte(text))
+}
+
+// utf8Type is a Content-Type for UTF-8, with the parameters of the one that
+// was there.
+func utf8Type(mediaType, old string) string {
+	t := mediaType + "; charset=utf-8"
+	_, params, _ := strings.Cut(old, ";")
+	for params != "" {
+		var one string
+		one, params = cutParameter(params)
+		name, _, ok := strings.Cut(one, "=")
+		if ok && !strings.EqualFold(strings.TrimSpace(name), "charset") {
+			t += "; " + strings.TrimSpace(one)
+		}
+	}
+	return t
+}
+
+// cutParameter cuts at the first semicolon that is not in quotes.
+func cutParameter(s string) (one, rest string) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == '\\' && quoted:
+			i++
+		case s[i] == ';' && !quoted:
+			return s[:i], s[i+1:]
+		}
+	}
+	return s, ""
 }
 
 // Insert puts a new part in the multipart p, before the one at index; -1 is
