@@ -18,7 +18,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // play is the peer's side of a dialogue on conn: a line that begins with `S: `
 // is sent, one with `C: ` has to come, `S! ` is sent at once, with a line end only where it has `\r\n`, and
-// `--` closes. What came is returned. A dialogue that ends before the client
+// `--` closes. What came in all is returned. A dialogue that ends before the client
 // does leaves the connection open and reads nothing.
 func play(t *testing.T, conn net.Conn, dialogue string) (came string) {
 	t.Helper()
@@ -57,7 +57,9 @@ func with(t *testing.T, dialogue string, client func(net.Conn)) (came string) {
 	go func() {
 		defer close(done)
 		came = play(t, theirs, dialogue)
-		io.Copy(io.Discard, theirs)
+		var rest strings.Builder
+		io.Copy(&rest, theirs)
+		came += rest.String()
 	}()
 	client(ours)
 	ours.Close()
