@@ -13,6 +13,8 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -178,4 +180,14 @@ func say(t testing.TB, addr, octets string) string {
 		t.Fatalf("after %q: %v", got, err)
 	}
 	return string(got)
+}
+
+// writeFile keeps a transcript that is made in a test.
+func writeFile(t testing.TB, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "transcript.txt")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }

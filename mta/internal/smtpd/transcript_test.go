@@ -24,7 +24,9 @@ var setups = map[string]func(*Server){
 	"lmtp":       func(srv *Server) { srv.Listener = mail.ListenerLMTP },
 	"relay":      func(srv *Server) { srv.RelayAllow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} },
 	"policy":     func(srv *Server) { srv.Policy = policyFunc(byLocalPart) },
-	"full":       func(srv *Server) { srv.Queue = &memoryQueue{fail: errors.New("write index.bolt: no space left on device")} },
+	"full": func(srv *Server) {
+		srv.Queue = &memoryQueue{fail: errors.New("write index.bolt: no space left on device")}
+	},
 }
 
 // byLocalPart gives the verdict that the reverse-path asks for.
