@@ -57,6 +57,27 @@ func readFile(path string) ([]byte, error) {
 	return text, nil
 }
 
+// State returns the state folder of the file and looks at nothing else in it:
+// the commands that talk to a running server work with a file that it would
+// refuse by now.
+func State(path string) (string, error) {
+	text, err := readFile(path)
+	if err != nil {
+		return "", Findings{{File: path, What: err.Error(), Cure: "name the file with --pipeline FILE"}}
+	}
+	d := &decoder{file: path, dir: filepath.Dir(path), places: map[string]Pos{}}
+	c := Defaults()
+	c.State = d.join(c.State)
+	if root := d.root(text); root != nil {
+		for _, p := range d.pairs(root, "", "a mapping") {
+			if p.name == "state" {
+				file().decodeKey(d, p, "", &c)
+			}
+		}
+	}
+	return c.State, d.findings.Err()
+}
+
 // parse is Load after reading.
 func parse(path string, text []byte, opts Options) (*Config, Findings) {
 	d := &decoder{file: path, dir: filepath.Dir(path), opts: opts, places: map[string]Pos{}}
@@ -66,8 +87,8 @@ func parse(path string, text []byte, opts Options) (*Config, Findings) {
 	}
 	c := Defaults()
 	c.File, c.Dir, c.places = path, d.dir, d.places
-	file().decode(d, root, "", &c)
 	c.State = d.join(c.State)
+	file().decode(d, root, "", &c)
 	d.check(&c)
 	if len(d.findings) > 0 {
 		d.findings.sort()

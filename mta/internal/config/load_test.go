@@ -44,7 +44,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 	}
 	loopback := func(port uint16) []Address { return []Address{{"127.0.0.1", port}} }
 	want := &Config{
-		File: "testdata/full.yaml", Dir: "testdata", Hostname: "hamburger.edu", State: "/var/lib/mta",
+		File: "testdata/full.yaml", Dir: "testdata", Hostname: "hamburger.edu", State: "testdata/var",
 		Listen: Listen{
 			SMTP: []Address{{"", 25}, {"::1", 2525}}, Submission: loopback(2587), Submissions: []Address{}, LMTP: loopback(2424),
 			POP3: loopback(2110), POP3S: []Address{}, IMAP: []Address{{"localhost", 2143}}, IMAPS: []Address{}, HTTP: loopback(0),
@@ -276,5 +276,21 @@ func TestTakenAddressesAreFoundByBinding(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestTheStateFolderIsReadFromAFileThatIsWrongElsewhere(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pipeline.yaml")
+	write(t, file, []byte("hostnam: x\nstate: here\npipeline: [{plugin: gone}]\n"))
+	if got, err := State(file); got != filepath.Join(filepath.Dir(file), "here") || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	write(t, file, []byte("hostname: a.example\n"))
+	if got, err := State(file); got != filepath.Join(filepath.Dir(file), "var") || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	write(t, file, []byte("state: [x]\n"))
+	if _, err := State(file); err == nil || err.Error() != file+":1:8: state: is a list; write the path of a folder" {
+		t.Errorf("got %v", err)
 	}
 }
