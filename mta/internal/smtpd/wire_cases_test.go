@@ -29,15 +29,16 @@ var wireCases = []struct {
 	name  string
 	knobs knobs
 	run   func(p *peer) error // nil: the server behaved
+	races bool                // go-smtp's server has a data race there
 }{
 	{name: "bare LF is not passed on", run: refusesContent("one\ntwo\r\n.\r\n")},
 	{name: "bare CR is not passed on", run: refusesContent("one\rtwo\r\n.\r\n")},
 	{name: "CR CRLF . CRLF does not swallow the next message", run: afterCRCRLF},
 	{name: "CRLF . CR CRLF loses nothing", run: dotCRCRLF},
 	{name: "after a time-out in DATA the rest is no command", knobs: knobs{timeout: 100 * time.Millisecond}, run: restOf("DATA\r\n")},
-	{name: "after a time-out in BDAT the rest is no command", knobs: knobs{timeout: 100 * time.Millisecond}, run: restOf("BDAT 1000\r\n")},
-	{name: "a cut BDAT is no message", run: cutBDAT},
-	{name: "RSET ends a BDAT transaction before the next one", run: resetBDAT},
+	{name: "after a time-out in BDAT the rest is no command", knobs: knobs{timeout: 100 * time.Millisecond}, run: restOf("BDAT 1000\r\n"), races: true},
+	{name: "a cut BDAT is no message", run: cutBDAT, races: true},
+	{name: "RSET ends a BDAT transaction before the next one", run: resetBDAT, races: true},
 	{name: "postmaster without a domain", run: replies("RCPT TO:<postmaster>", "250 ")},
 	{name: "SIZE of 4 GiB", knobs: knobs{maxSize: 8 << 30}, run: mailReplies("MAIL FROM:<a@crepes.fr> SIZE=4294967296", "250 ")},
 	{name: "a quoted local part stays quoted", run: quoted},
@@ -57,6 +58,10 @@ func TestWireCases(t *testing.T) {
 			t.Parallel()
 			if err := tt.run(ours(t, tt.knobs)); err != nil {
 				t.Errorf("our server: %v", err)
+			}
+			if tt.races && raceDetector {
+				t.Log("not held against go-smtp's server, which has a data race there")
+				return
 			}
 			if err := tt.run(theirs(t, tt.knobs)); err == nil {
 				t.Errorf("go-smtp's server behaves now: the case shows nothing any more")

@@ -1,0 +1,6 @@
+//go:build !race
+
+package smtpd
+
+// raceDetector tells that the tests run with -race.
+const raceDetector = false
