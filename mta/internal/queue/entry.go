@@ -1,0 +1,103 @@
+package queue
+
+import (
+	"slices"
+	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+)
+
+// An Entry is one message of the queue. Stores keep it as JSON: a field may be
+// added, but none may change its meaning.
+type Entry struct {
+	ID       mail.QueueID  `json:"id"`
+	Received time.Time     `json:"received"`
+	Client   mail.Client   `json:"client"`   // who handed it in; zero for a DSN
+	Envelope mail.Envelope `json:"envelope"` // Recipients are those without an outcome yet
+	Size     int64         `json:"size"`     // of the content, in octets
+
+	Due      time.Time `json:"due"`                // when it is attempted next; has no meaning while held
+	Held     string    `json:"held,omitempty"`     // why it is held; empty: it is not
+	Attempts int       `json:"attempts,omitempty"` // made so far
+	Done     int       `json:"done,omitempty"`     // recipients with an outcome
+	Failures int       `json:"failures,omitempty"` // attempts in a row that failed here: a panic, content that cannot be read
+	Warned   bool      `json:"warned,omitempty"`   // the sender has been told of the delay
+
+	// Last is what the last attempt said of each of Envelope.Recipients, in
+	// their order. It is empty before the first attempt.
+	Last []Attempt `json:"last,omitempty"`
+
+	// Damaged says that the store cannot read its record of the entry. Only
+	// ID, Held and what else could be read are set; it can be removed, and not
+	// updated.
+	Damaged bool `json:"-"`
+
+	Lease Lease `json:"-"` // who has it; set by the store
+}
+
+// An Attempt is what one try said of one recipient.
+type Attempt struct {
+	At      time.Time `json:"at"`
+	NextHop string    `json:"next_hop,omitempty"`
+	Code    int       `json:"code,omitempty"`
+	Enh     string    `json:"enh,omitempty"`
+	Text    string    `json:"text,omitempty"`
+	Peer    bool      `json:"peer,omitempty"`  // Code, Enh and Text are the remote MTA's
+	Error   string    `json:"error,omitempty"` // private: for the operator
+}
+
+// A Lease is the right to change an entry until a time. The token grows with
+// each lease of an entry, so that whoever comes late with an older one is
+// refused. The zero Lease is nobody's.
+type Lease struct {
+	Token uint64
+	Until time.Time
+}
+
+// A State is where an entry stands; the package comment has the table.
+type State string
+
+const (
+	Waiting State = "waiting"
+	Active  State = "active"
+	Held    State = "held"
+)
+
+// State tells where e stands at a time.
+func (e *Entry) State(now time.Time) State {
+	switch {
+	case e.Lease.Until.After(now):
+		return Active
+	case e.Held != "":
+		return Held
+	}
+	return Waiting
+}
+
+// Reply is the text of the last reply for the recipient with this index.
+func (e *Entry) Reply(i int) string {
+	if i >= len(e.Last) {
+		return ""
+	}
+	a := e.Last[i]
+	return reply(a.Code, a.Enh, a.Text, a.Error)
+}
+
+func newEntry(tx *mail.Transaction) *Entry {
+	e := &Entry{
+		ID:       tx.ID,
+		Received: tx.Received,
+		Client:   tx.Client,
+		Envelope: tx.Envelope,
+		Held:     tx.Hold,
+	}
+	e.Envelope.Recipients = slices.Clone(tx.Envelope.Recipients)
+	return e
+}
+
+// message is what the deliverer gets to see.
+func (e *Entry) message(content mail.Content) *mail.Message {
+	m := &mail.Message{ID: e.ID, Received: e.Received, Envelope: e.Envelope, Content: content}
+	m.Envelope.Recipients = slices.Clone(e.Envelope.Recipients)
+	return m
+}

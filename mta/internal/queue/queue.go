@@ -1,0 +1,244 @@
+// Package queue is accepted mail until every recipient has an outcome. It
+// decides when a message is attempted, what becomes of it after, and whom to
+// tell. How entries are kept is the store's part, how they travel the
+// deliverer's, and what a notification looks like package dsn's.
+//
+// # States
+//
+// An entry is in one of these states, and only these may move it:
+//
+//	state    what it means                     moved by, to
+//	-------  --------------------------------  ---------------------------------------------
+//	waiting  due at a time, nobody has it      Run: active, once it is due and there is room
+//	                                           operator: held, gone, or due now
+//	active   leased; one attempt has it        the attempt: waiting (some recipient is
+//	                                           deferred), gone (none is left), held (it
+//	                                           cannot be read, or attempts at it panic)
+//	                                           its lease ending, the process dying: waiting
+//	held     kept until an operator decides    operator: waiting (released), gone
+//	gone     not in the store any more         nobody
+//
+// Enqueue puts a new entry down as active where there is room for it in memory,
+// so that the first attempt needs no reading; else as waiting; and as held if
+// the pipeline quarantined it. A store never changes a state on its own: it
+// hands out leases and takes changes from those who have one.
+//
+// # What is promised
+//
+// A message is answered 250 only after [Store.Put]. From then on each of its
+// recipients is delivered, relayed, reported in a DSN, held, or still in the
+// store. A DSN is in the store before the entry it speaks of loses the
+// recipient, so a crash between the two sends it twice and never not at all.
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/smtp"
+)
+
+// Defaults of the fields of [Queue] that are zero.
+const (
+	DefaultConcurrency = 50                 // attempts at once: enough to hide a slow next hop, few enough for any host
+	DefaultExpireAfter = 5 * 24 * time.Hour // RFC 5321 §4.5.4.1: at least 4 to 5 days
+	DefaultWindow      = 1000               // fresh messages in memory; with maxInMemory each, 64 MB
+	DefaultLease       = 2 * time.Minute    // then another node takes over from one that died
+	DefaultGrace       = 20 * time.Second   // for attempts in flight, when the server stops
+)
+
+// maxInMemory is the largest content, in octets, that goes to its first attempt
+// from memory. Larger ones are read back from the store.
+const maxInMemory = 64 << 10
+
+// A Queue keeps messages until they are done with. Its fields do not change
+// once it is used. Safe for concurrent use.
+type Queue struct {
+	Store     Store
+	Deliverer mail.Deliverer
+	Hostname  string // in DSNs
+	Log       *slog.Logger
+
+	Schedule    Schedule
+	WarnAfter   time.Duration  // then the sender hears of the delay, once; zero: never
+	ExpireAfter time.Duration  // then the message is returned
+	Concurrency int            // attempts at once
+	Window      int            // fresh messages in memory, waiting for their first attempt; negative: none
+	Lease       time.Duration  // of an active entry; renewed while this process lives
+	Grace       time.Duration  // for attempts in flight once Run is cancelled
+	Observer    Observer       // may be nil
+	Random      func() float64 // in [0, 1), for jitter; nil: math/rand/v2
+
+	once    sync.Once
+	wake    chan struct{} // capacity 1: something is due earlier than the scheduler knows
+	fresh   chan task     // from Enqueue, straight to a worker
+	claimed chan task     // from the scheduler
+
+	mu       sync.Mutex              // guards what follows; never held during I/O
+	running  bool                    // Run takes fresh tasks
+	reserved int                     // places of fresh that are taken or will be
+	active   map[mail.QueueID]handle // what this process has the lease of
+}
+
+// An Observer counts. Safe for concurrent use.
+type Observer interface {
+	Queued(size int64)                                                   // one message accepted; DSNs too
+	Attempted(nextHop string, outcome mail.Outcome, delay time.Duration) // one recipient; delay since the message was received
+	Notified(action string)                                              // one DSN put into the queue: failed, delayed, success
+}
+
+// A task is an entry on its way to a worker.
+type task struct {
+	entry   *Entry
+	content mail.Content // nil: it is in the store
+}
+
+// A handle is a lease that this process has.
+type handle struct {
+	token  uint64
+	cancel context.CancelFunc // ends the attempt; nil while there is none
+}
+
+func (q *Queue) setup() {
+	q.once.Do(func() {
+		q.Schedule = q.Schedule.withDefaults()
+		q.ExpireAfter = or(q.ExpireAfter, DefaultExpireAfter)
+		q.Concurrency = or(q.Concurrency, DefaultConcurrency)
+		q.Window = max(or(q.Window, DefaultWindow), 0)
+		q.Lease = or(q.Lease, DefaultLease)
+		q.Grace = or(q.Grace, DefaultGrace)
+		q.Random = orRandom(q.Random)
+		q.wake = make(chan struct{}, 1)
+		q.fresh = make(chan task, q.Window)
+		q.claimed = make(chan task, q.Concurrency)
+		q.active = map[mail.QueueID]handle{}
+	})
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// Replies of Enqueue.
+var (
+	errNoSpace = &smtp.Reply{Code: 452, Enh: smtp.Enh{4, 3, 1}, Text: "Insufficient system storage"} // RFC 5321 §4.3.2
+	errNobody  = &smtp.Reply{Code: 554, Enh: smtp.Enh{5, 5, 1}, Text: "No recipients are left"}
+)
+
+// Enqueue takes responsibility for tx. It returns nil only once the message is
+// on stable storage, and does not use tx or its content after it returned; on
+// error the caller still owns tx. It needs no Run: without one the message
+// waits. Safe for concurrent use.
+func (q *Queue) Enqueue(ctx context.Context, tx *mail.Transaction) error {
+	q.setup()
+	if len(tx.Envelope.Recipients) == 0 {
+		return errNobody
+	}
+	e := newEntry(tx)
+	if err := q.put(ctx, e, tx.Content); err != nil {
+		return err
+	}
+	q.logQueued(e)
+	return nil
+}
+
+// put stores e, and sees to it that it is attempted.
+func (q *Queue) put(ctx context.Context, e *Entry, content mail.Content) error {
+	t := task{entry: e}
+	if content.Size() <= maxInMemory {
+		octets, err := mail.ReadAll(content)
+		if err != nil {
+			return fmt.Errorf("read content of %s: %w", e.ID, err)
+		}
+		content = mail.Bytes(octets)
+		t.content = content
+	}
+	e.Size = content.Size()
+	now := time.Now()
+	var until time.Time // of no lease
+	straight := e.Held == "" && q.reserve()
+	if straight {
+		until = now.Add(q.Lease)
+	}
+	e.Due = now
+	if err := q.Store.Put(ctx, e, content, until); err != nil {
+		q.unreserve(straight)
+		return storeError(err)
+	}
+	if q.Observer != nil {
+		q.Observer.Queued(e.Size)
+	}
+	switch {
+	case straight:
+		q.hand(ctx, t)
+	case e.Held == "":
+		q.poke()
+	}
+	return nil
+}
+
+// storeError gives a full disk the reply that says so; any other error is
+// answered 451.
+func storeError(err error) error {
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS} {
+		if errors.Is(err, full) {
+			return fmt.Errorf("%w: %w", err, errNoSpace)
+		}
+	}
+	return err
+}
+
+// reserve takes a place among the fresh tasks, if there is one.
+func (q *Queue) reserve() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.running || q.reserved >= q.Window {
+		return false
+	}
+	q.reserved++
+	return true
+}
+
+func (q *Queue) unreserve(reserved bool) {
+	if !reserved {
+		return
+	}
+	q.mu.Lock()
+	q.reserved--
+	q.mu.Unlock()
+}
+
+// hand gives a stored entry to the workers. Run may have ended since its place
+// was reserved; then the entry is given back and waits in the store.
+func (q *Queue) hand(ctx context.Context, t task) {
+	q.mu.Lock()
+	running := q.running
+	if running {
+		q.active[t.entry.ID] = handle{token: t.entry.Lease.Token}
+		q.fresh <- t // has room: the place is reserved
+	} else {
+		q.reserved--
+	}
+	q.mu.Unlock()
+	if !running {
+		q.giveBack(ctx, t.entry)
+	}
+}
+
+// poke has the scheduler look at the store again.
+func (q *Queue) poke() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
