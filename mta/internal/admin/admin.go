@@ -6,63 +6,71 @@ package admin
 import (
 	"context"
 	"errors"
-	"io"
-	"iter"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/queue"
 )
 
-// A Queue is what an operator can do with queued mail. Methods that take an ID
-// return [ErrNotFound] for one that is not in the queue.
+// A Queue is what an operator can do with queued mail; [*queue.Queue] is one,
+// and says what each method promises.
 type Queue interface {
-	// Messages yields all messages in the order of their IDs.
-	Messages(ctx context.Context) iter.Seq2[Message, error]
-	Message(ctx context.Context, id mail.QueueID) (Message, error)
-	Content(ctx context.Context, id mail.QueueID) (io.ReadCloser, error)
-	// Retry makes the next attempt due now. A held message is released.
-	Retry(ctx context.Context, id mail.QueueID) error
-	// Drop forgets a message without telling anybody.
-	Drop(ctx context.Context, id mail.QueueID) error
-	Summary(ctx context.Context) (Summary, error)
+	List(ctx context.Context, f queue.Filter, after mail.QueueID, max int) ([]*queue.Entry, error)
+	Show(ctx context.Context, id mail.QueueID) (*queue.Entry, error)
+	Content(ctx context.Context, id mail.QueueID) (mail.Content, error)
+	Stats(ctx context.Context) (queue.Stats, error)
+	Retry(ctx context.Context, who string, f queue.Filter) (int, error)
+	Drop(ctx context.Context, who string, f queue.Filter) (int, error)
 }
 
-// ErrNotFound is what a Queue answers about a message that it does not have.
+// ErrNotFound is the answer about a message that is not in the queue.
 var ErrNotFound = errors.New("not in the queue")
-
-// ErrBusy is what a Queue answers about a message that is being attempted now.
-var ErrBusy = errors.New("being attempted right now")
-
-// A Summary is the queue in numbers.
-type Summary struct {
-	Messages map[string]int `json:"messages"`        // by state
-	Oldest   time.Time      `json:"oldest,omitzero"` // when the oldest was received; zero: none
-}
 
 // A Message is one queued message as an operator sees it.
 type Message struct {
 	ID          mail.QueueID `json:"queue_id"`
-	State       string       `json:"state"` // waiting, active or held
+	State       queue.State  `json:"state"`
 	Received    time.Time    `json:"received"`
 	Size        int64        `json:"size"` // octets
+	Client      mail.Client  `json:"client"`
 	ReversePath mail.Path    `json:"reverse_path"`
-	Recipients  []Recipient  `json:"recipients"`
+	Recipients  []Recipient  `json:"recipients"` // those without an outcome
+	Done        int          `json:"done"`       // how many have one
 	Attempts    int          `json:"attempts"`
-	NextTry     time.Time    `json:"next_try,omitzero"`
-	Expires     time.Time    `json:"expires,omitzero"`
-	Hold        string       `json:"hold,omitempty"` // why it is held
+	NextTry     time.Time    `json:"next_try,omitzero"` // zero while held
+	Held        string       `json:"held,omitempty"`    // why it is held
+	Damaged     bool         `json:"damaged,omitempty"` // its record cannot be read
 }
 
-// A Recipient is one forward-path of a queued message.
+// A Recipient is one forward-path of a queued message, with what the last
+// attempt said of it.
 type Recipient struct {
-	Path     mail.Path    `json:"path"`
-	Original mail.Path    `json:"original,omitzero"` // as RCPT gave it, if that differs
-	Outcome  mail.Outcome `json:"outcome,omitempty"` // of the last attempt; empty: none yet
-	NextHop  string       `json:"next_hop,omitempty"`
-	Reply    string       `json:"reply,omitempty"` // of the last attempt
+	Path     mail.Path `json:"path"`
+	Original mail.Path `json:"original"` // as RCPT gave it
+	At       time.Time `json:"at,omitzero"`
+	NextHop  string    `json:"next_hop,omitempty"`
+	Reply    string    `json:"reply,omitempty"`
+}
+
+func newMessage(e *queue.Entry, now time.Time) Message {
+	m := Message{
+		ID: e.ID, State: e.State(now), Received: e.Received, Size: e.Size, Client: e.Client,
+		ReversePath: e.Envelope.ReversePath, Done: e.Done, Attempts: e.Attempts, Held: e.Held, Damaged: e.Damaged,
+	}
+	if m.State != queue.Held {
+		m.NextTry = e.Due
+	}
+	for i, rcpt := range e.Envelope.Recipients {
+		r := Recipient{Path: rcpt.Path, Original: rcpt.Original, Reply: e.Reply(i)}
+		if i < len(e.Last) {
+			r.At, r.NextHop = e.Last[i].At, e.Last[i].NextHop
+		}
+		m.Recipients = append(m.Recipients, r)
+	}
+	return m
 }
 
 // Status is what the public page shows.

@@ -3,14 +3,17 @@ package admin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"iter"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
+	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -19,85 +22,83 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/queue"
 )
+
+var _ Queue = (*queue.Queue)(nil)
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// memoryQueue is a queue of a few messages. With broken set, reading it fails
+// memoryQueue is a queue of a few entries. With broken set, reading it fails
 // after the first.
 type memoryQueue struct {
-	messages []Message
-	retried  []mail.QueueID
-	broken   error
+	entries []*queue.Entry
+	retried []mail.QueueID
+	who     string
+	broken  error
 }
 
-func (q *memoryQueue) Messages(context.Context) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		for _, m := range q.messages {
-			if !yield(m, nil) {
-				return
-			}
-			if q.broken != nil {
-				yield(Message{}, q.broken)
-				return
-			}
+func (q *memoryQueue) List(_ context.Context, f queue.Filter, after mail.QueueID, max int) (page []*queue.Entry, err error) {
+	for _, e := range q.entries {
+		if e.ID <= after || !f.Match(e, noon) {
+			continue
+		}
+		if len(page) == max {
+			break
+		}
+		page = append(page, e)
+	}
+	return page, q.broken
+}
+
+func (q *memoryQueue) Show(_ context.Context, id mail.QueueID) (*queue.Entry, error) {
+	for _, e := range q.entries {
+		if e.ID == id {
+			return e, nil
 		}
 	}
+	return nil, fmt.Errorf("look up: %w", queue.ErrNotFound)
 }
 
-func (q *memoryQueue) index(id mail.QueueID) (int, error) {
-	i := slices.IndexFunc(q.messages, func(m Message) bool { return m.ID == id })
-	if i < 0 {
-		return 0, ErrNotFound
-	}
-	return i, nil
-}
-
-func (q *memoryQueue) Message(_ context.Context, id mail.QueueID) (Message, error) {
-	i, err := q.index(id)
-	if err != nil {
-		return Message{}, err
-	}
-	return q.messages[i], nil
-}
-
-func (q *memoryQueue) Content(_ context.Context, id mail.QueueID) (io.ReadCloser, error) {
-	if _, err := q.index(id); err != nil {
+func (q *memoryQueue) Content(ctx context.Context, id mail.QueueID) (mail.Content, error) {
+	if _, err := q.Show(ctx, id); err != nil {
 		return nil, err
 	}
-	return io.NopCloser(strings.NewReader("Subject: crêpes\r\n\r\n" + string(id) + "\r\n")), nil
+	return mail.Bytes("Subject: crêpes\r\n\r\n" + string(id) + "\r\n"), nil
 }
 
-func (q *memoryQueue) Retry(_ context.Context, id mail.QueueID) error {
-	i, err := q.index(id)
-	if err != nil {
-		return err
-	}
-	if q.messages[i].State == "active" {
-		return ErrBusy
-	}
-	q.retried = append(q.retried, id)
-	return nil
-}
-
-func (q *memoryQueue) Drop(_ context.Context, id mail.QueueID) error {
-	i, err := q.index(id)
-	if err != nil {
-		return err
-	}
-	q.messages = slices.Delete(q.messages, i, i+1)
-	return nil
-}
-
-func (q *memoryQueue) Summary(context.Context) (Summary, error) {
-	s := Summary{Messages: map[string]int{}}
-	for _, m := range q.messages {
-		s.Messages[m.State]++
-		if s.Oldest.IsZero() || m.Received.Before(s.Oldest) {
-			s.Oldest = m.Received
+func (q *memoryQueue) Stats(context.Context) (s queue.Stats, err error) {
+	for _, e := range q.entries {
+		switch e.State(noon) {
+		case queue.Waiting:
+			s.Waiting++
+		case queue.Active:
+			s.Active++
+		case queue.Held:
+			s.Held++
+		}
+		if s.Oldest.IsZero() || e.Received.Before(s.Oldest) {
+			s.Oldest = e.Received
 		}
 	}
 	return s, q.broken
+}
+
+func (q *memoryQueue) Retry(_ context.Context, who string, f queue.Filter) (n int, err error) {
+	q.who = who
+	for _, e := range q.entries {
+		if f.Match(e, noon) && e.State(noon) != queue.Active {
+			q.retried = append(q.retried, e.ID)
+			n++
+		}
+	}
+	return n, q.broken
+}
+
+func (q *memoryQueue) Drop(_ context.Context, _ string, f queue.Filter) (int, error) {
+	before := len(q.entries)
+	q.entries = slices.DeleteFunc(q.entries, func(e *queue.Entry) bool { return f.Match(e, noon) && e.State(noon) != queue.Active })
+	return before - len(q.entries), q.broken
 }
 
 func path(s string) mail.Path {
@@ -108,12 +109,20 @@ func path(s string) mail.Path {
 	return p
 }
 
+func envelope(from string, to ...string) mail.Envelope {
+	e := mail.Envelope{ReversePath: path(from)}
+	for _, rcpt := range to {
+		e.Recipients = append(e.Recipients, mail.Recipient{Path: path(rcpt), Original: path(rcpt)})
+	}
+	return e
+}
+
 func threeMessages() *memoryQueue {
-	return &memoryQueue{messages: []Message{
-		{ID: "A1", State: "waiting", Received: noon.Add(-3 * time.Hour), Size: 4096, ReversePath: path("alice@crepes.fr"), Attempts: 4, NextTry: noon.Add(time.Hour),
-			Recipients: []Recipient{{Path: path("bob@hamburger.edu"), Outcome: mail.Deferred, NextHop: "mx.hamburger.edu:25", Reply: "451 4.3.0 Try again"}, {Path: path("carol@pizza.it")}}},
-		{ID: "B2", State: "held", Received: noon.Add(-2 * time.Hour), Size: 100, ReversePath: mail.Path{}, Recipients: []Recipient{{Path: path("dave@hamburger.edu")}}, Hold: "looks like spam"},
-		{ID: "C3", State: "active", Received: noon.Add(-time.Minute), Size: 5 << 20, ReversePath: path("erin@pizza.it"), Recipients: []Recipient{{Path: path("bob@hamburger.edu")}}},
+	return &memoryQueue{entries: []*queue.Entry{
+		{ID: "A1", Received: noon.Add(-3 * time.Hour), Size: 4096, Envelope: envelope("alice@crepes.fr", "bob@hamburger.edu", "carol@pizza.it"), Attempts: 4, Due: noon.Add(time.Hour),
+			Last: []queue.Attempt{{At: noon.Add(-time.Hour), NextHop: "mx.hamburger.edu:25", Code: 451, Enh: "4.3.0", Text: "Try again", Peer: true}}},
+		{ID: "B2", Received: noon.Add(-2 * time.Hour), Size: 100, Envelope: envelope("", "dave@hamburger.edu"), Held: "looks like spam"},
+		{ID: "C3", Received: noon.Add(-time.Minute), Size: 5 << 20, Envelope: envelope("erin@pizza.it", "bob@hamburger.edu"), Lease: queue.Lease{Token: 1, Until: noon.Add(time.Minute)}},
 	}}
 }
 
@@ -150,9 +159,9 @@ func serve(t *testing.T, s *Server) *Client {
 	return c
 }
 
-func ids(t *testing.T, c *Client, f Filter) (ids []mail.QueueID) {
+func ids(t *testing.T, c *Client, f queue.Filter, limit int) (ids []mail.QueueID) {
 	t.Helper()
-	for m, err := range c.Messages(t.Context(), f) {
+	for m, err := range c.Messages(t.Context(), f, limit) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,28 +173,44 @@ func ids(t *testing.T, c *Client, f Filter) (ids []mail.QueueID) {
 func TestTheQueueIsListedByFilter(t *testing.T) {
 	c := serve(t, newServer(threeMessages()))
 	tests := []struct {
-		name string
-		f    Filter
-		want []mail.QueueID
+		name  string
+		f     queue.Filter
+		limit int
+		want  []mail.QueueID
 	}{
-		{"everything", Filter{}, []mail.QueueID{"A1", "B2", "C3"}},
-		{"one at most", Filter{Limit: 1}, []mail.QueueID{"A1"}},
-		{"from", Filter{From: "ALICE@"}, []mail.QueueID{"A1"}},
-		{"to any recipient", Filter{To: "bob@"}, []mail.QueueID{"A1", "C3"}},
-		{"domain of any recipient", Filter{Domain: "Pizza.it"}, []mail.QueueID{"A1"}},
-		{"a part of a domain is none", Filter{Domain: "pizza"}, nil},
-		{"state", Filter{State: "held"}, []mail.QueueID{"B2"}},
-		{"reason of a deferral", Filter{Reason: "try again"}, []mail.QueueID{"A1"}},
-		{"reason of a hold", Filter{Reason: "spam"}, []mail.QueueID{"B2"}},
-		{"older", Filter{Older: time.Hour}, []mail.QueueID{"A1", "B2"}},
-		{"all at once", Filter{Older: time.Hour, State: "waiting", To: "carol"}, []mail.QueueID{"A1"}},
+		{"everything", queue.Filter{}, 0, []mail.QueueID{"A1", "B2", "C3"}},
+		{"one at most", queue.Filter{}, 1, []mail.QueueID{"A1"}},
+		{"the null reverse-path", queue.Filter{From: "<>"}, 0, []mail.QueueID{"B2"}},
+		{"to any recipient", queue.Filter{To: "bob@*"}, 0, []mail.QueueID{"A1", "C3"}},
+		{"state", queue.Filter{State: queue.Active}, 0, []mail.QueueID{"C3"}},
+		{"received before", queue.Filter{Before: noon.Add(-time.Hour)}, 0, []mail.QueueID{"A1", "B2"}},
+		{"by name", queue.Filter{IDs: []mail.QueueID{"C3", "Z9"}}, 5, []mail.QueueID{"C3"}},
+		{"nothing", queue.Filter{Reason: "no such"}, 0, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, ids(t, c, test.f)); diff != "" {
+			if diff := cmp.Diff(test.want, ids(t, c, test.f, test.limit)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestALongListComesInFull(t *testing.T) {
+	q := &memoryQueue{}
+	for range 2*listPage + 1 {
+		q.entries = append(q.entries, &queue.Entry{ID: mail.NewQueueID(noon)})
+	}
+	slices.SortFunc(q.entries, func(a, b *queue.Entry) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	c := serve(t, newServer(q))
+	for _, limit := range []int{0, listPage, listPage + 1, 3 * listPage} {
+		want := len(q.entries)
+		if limit > 0 {
+			want = min(want, limit)
+		}
+		if got := ids(t, c, queue.Filter{}, limit); len(got) != want {
+			t.Errorf("limit %d: %d messages, want %d", limit, len(got), want)
+		}
 	}
 }
 
@@ -196,7 +221,14 @@ func TestAMessageArrivesAsItWasSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(q.messages[0], got); diff != "" {
+	want := Message{
+		ID: "A1", State: queue.Waiting, Received: noon.Add(-3 * time.Hour), Size: 4096, ReversePath: path("alice@crepes.fr"), Attempts: 4, NextTry: noon.Add(time.Hour),
+		Recipients: []Recipient{
+			{Path: path("bob@hamburger.edu"), Original: path("bob@hamburger.edu"), At: noon.Add(-time.Hour), NextHop: "mx.hamburger.edu:25", Reply: "451 4.3.0 Try again"},
+			{Path: path("carol@pizza.it"), Original: path("carol@pizza.it")},
+		},
+	}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	var content strings.Builder
@@ -220,18 +252,24 @@ func TestWhatIsNotInTheQueueIsNotFound(t *testing.T) {
 func TestMessagesAreRetriedAndDropped(t *testing.T) {
 	q := threeMessages()
 	c := serve(t, newServer(q))
-	got, err := c.Retry(t.Context(), []mail.QueueID{"A1", "Z9", "C3"})
-	want := Change{Done: []mail.QueueID{"A1"}, Failed: map[mail.QueueID]string{"Z9": "not in the queue", "C3": "being attempted right now"}}
+	got, err := c.Retry(t.Context(), queue.Filter{IDs: []mail.QueueID{"A1", "Z9", "C3"}})
+	want := Change{Changed: 1, Failed: map[mail.QueueID]string{"Z9": "not in the queue", "C3": queue.ErrActive.Error()}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	if !slices.Equal(q.retried, []mail.QueueID{"A1"}) {
 		t.Errorf("retried %v", q.retried)
 	}
-	if _, err := c.Drop(t.Context(), []mail.QueueID{"B2"}); err != nil {
-		t.Fatal(err)
+	if me, err := user.Current(); err == nil && runtime.GOOS == "linux" && q.who != me.Username {
+		t.Errorf("retried by %q, want %q", q.who, me.Username)
 	}
-	if got := ids(t, c, Filter{}); !slices.Equal(got, []mail.QueueID{"A1", "C3"}) {
+	if got, err := c.Drop(t.Context(), queue.Filter{IDs: []mail.QueueID{"Z9"}}); err != nil || got.Changed != 0 || len(q.entries) != 3 {
+		t.Errorf("dropped what is not there: %+v, %v", got, err)
+	}
+	if got, err := c.Drop(t.Context(), queue.Filter{To: "dave@*"}); err != nil || got.Changed != 1 {
+		t.Errorf("dropped %+v, %v", got, err)
+	}
+	if got := ids(t, c, queue.Filter{}, 0); !slices.Equal(got, []mail.QueueID{"A1", "C3"}) {
 		t.Errorf("left %v", got)
 	}
 }
@@ -241,27 +279,25 @@ func TestManyMessagesAreChangedInSeveralRequests(t *testing.T) {
 	many := make([]mail.QueueID, 2*maxIDs+1)
 	for i := range many {
 		many[i] = mail.NewQueueID(noon)
-		q.messages = append(q.messages, Message{ID: many[i]})
+		q.entries = append(q.entries, &queue.Entry{ID: many[i]})
 	}
 	c := serve(t, newServer(q))
-	if got, err := c.Drop(t.Context(), many); err != nil || len(got.Done) != len(many) || len(q.messages) != 0 {
-		t.Errorf("%d done, %d left, %v", len(got.Done), len(q.messages), err)
+	if got, err := c.Drop(t.Context(), queue.Filter{IDs: many}); err != nil || got.Changed != len(many) || len(q.entries) != 0 {
+		t.Errorf("%d changed, %d left, %v", got.Changed, len(q.entries), err)
 	}
 }
 
-func TestAListThatBreaksSaysSo(t *testing.T) {
+func TestAQueueThatCannotBeReadSaysSo(t *testing.T) {
 	q := threeMessages()
 	q.broken = errors.New("read index: input/output error")
 	c := serve(t, newServer(q))
-	var got []mail.QueueID
-	var failed error
-	for m, err := range c.Messages(t.Context(), Filter{}) {
-		if failed = err; err == nil {
-			got = append(got, m.ID)
+	for m, err := range c.Messages(t.Context(), queue.Filter{}, 0) {
+		if err == nil || err.Error() != q.broken.Error() {
+			t.Errorf("got %v, %v", m, err)
 		}
 	}
-	if len(got) != 1 || failed == nil || failed.Error() != q.broken.Error() {
-		t.Errorf("got %v and %v", got, failed)
+	if _, err := c.Drop(t.Context(), queue.Filter{}); err == nil || err.Error() != q.broken.Error() {
+		t.Errorf("drop: %v", err)
 	}
 }
 
@@ -301,12 +337,11 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		want                 int
 	}{
 		{"POST", "/v1/queue/drop", "", 400},
-		{"POST", "/v1/queue/drop", `{"ids":[]}`, 400},
-		{"POST", "/v1/queue/drop", `{"ids":["` + strings.Repeat("A", maxBody) + `"]}`, 400},
-		{"POST", "/v1/queue/drop", `{"ids":["A"` + strings.Repeat(`,"A"`, maxIDs) + `]}`, 400},
+		{"POST", "/v1/queue/drop", `{"Filter":{"IDs":["` + strings.Repeat("A", maxBody) + `"]}}`, 400},
+		{"POST", "/v1/queue/drop", `{"Filter":{"IDs":["A"` + strings.Repeat(`,"A"`, maxIDs) + `]}}`, 400},
+		{"POST", "/v1/queue/list", `{"Limit":"x"}`, 400},
+		{"POST", "/v1/queue/list", `[]`, 400},
 		{"GET", "/v1/queue/drop", "", 404},
-		{"GET", "/v1/queue?limit=x", "", 400},
-		{"GET", "/v1/queue?older=5", "", 400},
 		{"DELETE", "/v1/queue/A1", "", 405},
 		{"GET", "/", "", 404},
 		{"GET", "/metrics", "", 404},

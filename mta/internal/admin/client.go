@@ -9,15 +9,16 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/queue"
 )
 
 const (
@@ -92,10 +93,16 @@ func (c *Client) Content(ctx context.Context, id mail.QueueID, w io.Writer) erro
 }
 
 // Messages yields the queued messages that f chooses, in the order of their
-// IDs. An error is the last it yields.
-func (c *Client) Messages(ctx context.Context, f Filter) iter.Seq2[Message, error] {
+// IDs, and no more than limit unless that is zero. An error is the last it
+// yields.
+func (c *Client) Messages(ctx context.Context, f queue.Filter, limit int) iter.Seq2[Message, error] {
 	return func(yield func(Message, error) bool) {
-		body, err := c.do(ctx, http.MethodGet, "/v1/queue?"+f.query().Encode(), nil)
+		question, err := json.Marshal(choice{f, limit})
+		if err != nil {
+			yield(Message{}, err)
+			return
+		}
+		body, err := c.do(ctx, http.MethodPost, "/v1/queue/list", question)
 		if err != nil {
 			yield(Message{}, err)
 			return
@@ -123,29 +130,35 @@ func (c *Client) Messages(ctx context.Context, f Filter) iter.Seq2[Message, erro
 	}
 }
 
-// Retry makes the next attempt at the messages due now.
-func (c *Client) Retry(ctx context.Context, ids []mail.QueueID) (Change, error) {
-	return c.change(ctx, "/v1/queue/retry", ids)
+// Retry makes the next attempt at the messages that f chooses due now, and
+// releases those that are held.
+func (c *Client) Retry(ctx context.Context, f queue.Filter) (Change, error) {
+	return c.change(ctx, "/v1/queue/retry", f)
 }
 
-// Drop forgets the messages without telling anybody.
-func (c *Client) Drop(ctx context.Context, ids []mail.QueueID) (Change, error) {
-	return c.change(ctx, "/v1/queue/drop", ids)
+// Drop forgets the messages that f chooses, without telling anybody.
+func (c *Client) Drop(ctx context.Context, f queue.Filter) (Change, error) {
+	return c.change(ctx, "/v1/queue/drop", f)
 }
 
-func (c *Client) change(ctx context.Context, path string, ids []mail.QueueID) (Change, error) {
+// change sends f, in several requests if it names more messages than one can
+// hold.
+func (c *Client) change(ctx context.Context, path string, f queue.Filter) (Change, error) {
 	sum := Change{Failed: map[mail.QueueID]string{}}
-	for some := range slices.Chunk(ids, maxIDs) {
+	ids := f.IDs
+	for {
+		f.IDs = ids[:min(len(ids), maxIDs)]
+		ids = ids[len(f.IDs):]
 		var part Change
-		if err := c.post(ctx, path, map[string][]mail.QueueID{"ids": some}, &part); err != nil {
+		if err := c.post(ctx, path, choice{Filter: f}, &part); err != nil {
 			return sum, err
 		}
-		sum.Done = append(sum.Done, part.Done...)
-		for id, why := range part.Failed {
-			sum.Failed[id] = why
+		sum.Changed += part.Changed
+		maps.Copy(sum.Failed, part.Failed)
+		if len(ids) == 0 {
+			return sum, nil
 		}
 	}
-	return sum, nil
 }
 
 func (c *Client) get(ctx context.Context, path string, answer any) error {

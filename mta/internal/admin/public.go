@@ -7,8 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"slices"
 	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/queue"
 )
 
 //go:embed page.html
@@ -78,7 +79,7 @@ type view struct {
 }
 
 type count struct {
-	State string
+	State queue.State
 	N     int
 }
 
@@ -88,17 +89,14 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	if s.Status != nil {
 		v.Status = s.Status()
 	}
-	summary, err := s.Queue.Summary(r.Context())
+	stats, err := s.Queue.Stats(r.Context())
 	if err != nil {
 		s.log().Warn("status page", "err", err)
 		v.Broken = true
 	}
-	for state, n := range summary.Messages {
-		v.Queue = append(v.Queue, count{state, n})
-	}
-	slices.SortFunc(v.Queue, func(a, b count) int { return compareState(a.State, b.State) })
-	if !summary.Oldest.IsZero() {
-		v.Oldest = age(s.now().Sub(summary.Oldest))
+	v.Queue = []count{{queue.Waiting, stats.Waiting}, {queue.Active, stats.Active}, {queue.Held, stats.Held}}
+	if !stats.Oldest.IsZero() {
+		v.Oldest = age(s.now().Sub(stats.Oldest))
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if err := page.Execute(w, v); err != nil {

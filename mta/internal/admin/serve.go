@@ -33,6 +33,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, h http.Handler) erro
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
+		ConnContext:       withPeer,
 		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 	stopped := make(chan error, 1)
@@ -45,7 +46,10 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, h http.Handler) erro
 		}
 		stopped <- err
 	})
-	err := srv.Serve(netutil.LimitListener(l, maxConnections))
+	if l.Addr().Network() != "unix" { // a socket has one user, and a limit would hide who that is
+		l = netutil.LimitListener(l, maxConnections)
+	}
+	err := srv.Serve(l)
 	if stop() || !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
