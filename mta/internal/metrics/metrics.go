@@ -23,10 +23,11 @@ const (
 )
 
 // Buckets of durations in seconds: from a stage that takes microseconds to a
-// next hop that takes minutes.
+// message that takes days.
 var (
-	fastBuckets = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
-	slowBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+	fastBuckets  = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	slowBuckets  = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+	delayBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600, 5 * 24 * 3600}
 )
 
 // A Set is the metrics of one server. Make it with [New]. Safe for concurrent
@@ -46,8 +47,11 @@ type Set struct {
 	stageTime *prometheus.HistogramVec
 	stages    *prometheus.CounterVec
 
+	queued           prometheus.Counter
+	queuedBytes      prometheus.Counter
 	attempts         *prometheus.CounterVec
-	attemptTime      prometheus.Histogram
+	delay            *prometheus.HistogramVec
+	notified         *prometheus.CounterVec
 	mailboxes        *prometheus.CounterVec
 	mailboxTime      prometheus.Histogram
 	relayed          *prometheus.CounterVec
@@ -82,8 +86,11 @@ func New(version string) *Set {
 	s.stageTime = s.histogram("mta_stage_seconds", "How long a stage took for one message.", fastBuckets, "stage")
 	s.stages = s.counter("mta_stages_total", "Times that a stage was reached, by outcome: its verdict, skipped (when), or failed (on_error decided).", "stage", "outcome")
 
+	s.queued = s.counter("mta_queued_total", "Messages put into the queue, DSNs too.").WithLabelValues()
+	s.queuedBytes = s.counter("mta_queued_bytes_total", "Octets of these messages.").WithLabelValues()
 	s.attempts = s.counter("mta_attempts_total", "Attempts at recipients of queued messages, by outcome.", "outcome")
-	s.attemptTime = s.histogram("mta_attempt_seconds", "How long an attempt at a message took.", slowBuckets).WithLabelValues().(prometheus.Histogram)
+	s.delay = s.histogram("mta_delay_seconds", "From receiving a message to the outcome of one recipient that is final.", delayBuckets, "outcome")
+	s.notified = s.counter("mta_notifications_total", "DSNs put into the queue, by action: failed, delayed or success.", "action")
 	s.mailboxes = s.counter("mta_mailbox_deliveries_total", "Copies for mailboxes, by outcome.", "outcome")
 	s.mailboxTime = s.histogram("mta_mailbox_delivery_seconds", "How long a copy took to be on the disk.", fastBuckets).WithLabelValues().(prometheus.Histogram)
 	s.relayed = s.counter("mta_relay_attempts_total", "Attempts to relay to a recipient, by outcome.", "outcome")

@@ -56,6 +56,10 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	s.Pipeline().Staged("stamp", "skipped", 0)
 	s.Delivery().Stored(mail.Delivered, time.Millisecond)
 	s.Delivery().Stored("", time.Millisecond)
+	s.Queue().Queued(4096)
+	s.Queue().Attempted("mx.example.org:25", mail.Deferred, time.Minute)
+	s.Queue().Attempted("mx.example.org:25", mail.Relayed, time.Hour)
+	s.Queue().Notified("failed")
 	s.Relay().Connected("mx.example.org:25", true)
 	s.Relay().Attempted("mx.example.org:25", mail.Relayed, time.Second)
 	s.Reloaded(false, time.Time{})
@@ -79,6 +83,11 @@ func TestWhatHappensIsCounted(t *testing.T) {
 		`mta_stage_seconds_count{stage="stamp"} 1`,
 		`mta_mailbox_deliveries_total{outcome="delivered"} 1`,
 		`mta_mailbox_deliveries_total{outcome="deferred"} 1`,
+		`mta_queued_total 1`,
+		`mta_queued_bytes_total 4096`,
+		`mta_attempts_total{outcome="deferred"} 1`,
+		`mta_delay_seconds_sum{outcome="relayed"} 3600`,
+		`mta_notifications_total{action="failed"} 1`,
 		`mta_relay_connections_total{reused="true"} 1`,
 		`mta_relay_attempts_total{outcome="relayed"} 1`,
 		`mta_queue_messages{state="waiting"} 3`,

@@ -93,6 +93,31 @@ func (v Pipeline) Staged(stage, outcome string, took time.Duration) {
 	}
 }
 
+// Queue is the view of queued messages.
+type Queue struct{ set *Set }
+
+// Queue returns the view of queue.
+func (s *Set) Queue() Queue { return Queue{s} }
+
+// Queued counts a message put into the queue.
+func (v Queue) Queued(size int64) {
+	v.set.queued.Inc()
+	v.set.queuedBytes.Add(float64(size))
+}
+
+// Attempted counts the outcome of an attempt for one recipient. delay is the
+// time since the message was received.
+func (v Queue) Attempted(_ string, outcome mail.Outcome, delay time.Duration) {
+	label := known(outcome)
+	v.set.attempts.WithLabelValues(label).Inc()
+	if label != string(mail.Deferred) {
+		v.set.delay.WithLabelValues(label).Observe(delay.Seconds())
+	}
+}
+
+// Notified counts a DSN put into the queue. action is one of a few words.
+func (v Queue) Notified(action string) { v.set.notified.WithLabelValues(action).Inc() }
+
 // Delivery is the view of deliveries to the message store.
 type Delivery struct{ set *Set }
 
