@@ -60,14 +60,12 @@ func (q *memoryQueue) messages() []stored {
 	return q.got
 }
 
-// body is a stored message without our Received:.
+// body is a stored message without our Received:, which ends with the line of
+// the date.
 func (m stored) body() string {
-	lines := strings.SplitAfter(m.content, "\r\n")
-	i := 1
-	for i < len(lines) && strings.HasPrefix(lines[i], "\t") {
-		i++
-	}
-	return strings.Join(lines[i:], "")
+	_, rest, _ := strings.Cut(m.content, ";\r\n\t")
+	_, rest, _ = strings.Cut(rest, "\r\n")
+	return rest
 }
 
 // people is a Directory: bob and postmaster at hamburger.edu, and alice with
