@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -29,18 +28,13 @@ const defaultMaxBody = 4 << 20
 // A list is one text, or several.
 type list []string
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (l *list) UnmarshalJSON(b []byte) error {
-	var one string
-	if json.Unmarshal(b, &one) == nil {
-		*l = list{strings.ToLower(one)}
-		return nil
-	}
-	var several []string
-	if json.Unmarshal(b, &several) != nil {
+// UnmarshalConfig implements [mta.Unmarshaler].
+func (l *list) UnmarshalConfig(v mta.Value) error {
+	several, ok := v.Texts()
+	switch {
+	case !ok:
 		return errors.New("want text or a list of texts")
-	}
-	if len(several) == 0 {
+	case len(several) == 0:
 		return errors.New("the list is empty and would never match; remove it or fill it")
 	}
 	for i, s := range several {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"net/netip"
 	"strconv"
@@ -17,13 +16,14 @@ type refusal struct {
 	Text     string `json:"text"`
 }
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (r *refusal) UnmarshalJSON(b []byte) error {
-	if json.Unmarshal(b, &r.Text) == nil {
+// UnmarshalConfig implements [mta.Unmarshaler].
+func (r *refusal) UnmarshalConfig(v mta.Value) error {
+	var ok bool
+	if r.Text, ok = v.Text(); ok {
 		return nil
 	}
 	type plain refusal
-	return mta.Strict(b, (*plain)(r))
+	return v.Into((*plain)(r))
 }
 
 // check fills in what is left out, for a class of replies: "5" or "4".
@@ -77,11 +77,12 @@ type folder struct {
 	folder, account template
 }
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (f *folder) UnmarshalJSON(b []byte) (err error) {
-	if json.Unmarshal(b, &f.Folder) != nil {
+// UnmarshalConfig implements [mta.Unmarshaler].
+func (f *folder) UnmarshalConfig(v mta.Value) (err error) {
+	var ok bool
+	if f.Folder, ok = v.Text(); !ok {
 		type plain folder
-		if err := mta.Strict(b, (*plain)(f)); err != nil {
+		if err := v.Into((*plain)(f)); err != nil {
 			return err
 		}
 	}
@@ -112,16 +113,15 @@ type hop struct {
 	MX   bool   `json:"mx"`
 }
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (h *hop) UnmarshalJSON(b []byte) error {
-	var s string
-	if json.Unmarshal(b, &s) == nil {
+// UnmarshalConfig implements [mta.Unmarshaler].
+func (h *hop) UnmarshalConfig(v mta.Value) error {
+	if s, ok := v.Text(); ok {
 		if err := h.parse(s); err != nil {
 			return err
 		}
 	} else {
 		type plain hop
-		if err := mta.Strict(b, (*plain)(h)); err != nil {
+		if err := v.Into((*plain)(h)); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // a guest has no files to read time zones from
+
+	mta "github.com/wasmta/wasmta/sdk/go"
 )
 
 // hours are times of the day. In the file: "08:00-18:00", or a list. One that
@@ -15,9 +17,9 @@ type hours []span
 // A span is from and until in minutes of the day; until is not in it.
 type span struct{ from, until int }
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (h *hours) UnmarshalJSON(b []byte) error {
-	list, err := textOrList(b)
+// UnmarshalConfig implements [mta.Unmarshaler].
+func (h *hours) UnmarshalConfig(v mta.Value) error {
+	list, err := textOrList(v)
 	if err != nil {
 		return err
 	}
@@ -64,9 +66,9 @@ type days uint8
 
 var dayNames = [...]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (d *days) UnmarshalJSON(b []byte) error {
-	list, err := textOrList(b)
+// UnmarshalConfig implements [mta.Unmarshaler].
+func (d *days) UnmarshalConfig(v mta.Value) error {
+	list, err := textOrList(v)
 	if err != nil {
 		return err
 	}

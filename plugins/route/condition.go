@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"net/netip"
 	"strconv"
@@ -35,9 +34,9 @@ type sizes struct {
 // networks are addresses of clients: "192.0.2.0/24", "2001:db8::1".
 type networks []netip.Prefix
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (n *networks) UnmarshalJSON(b []byte) error {
-	list, err := textOrList(b)
+// UnmarshalConfig implements [mta.Unmarshaler].
+func (n *networks) UnmarshalConfig(v mta.Value) error {
+	list, err := textOrList(v)
 	if err != nil {
 		return err
 	}
@@ -54,8 +53,6 @@ func (n *networks) UnmarshalJSON(b []byte) error {
 	}
 	return nil
 }
-
-var _ json.Unmarshaler = (*networks)(nil)
 
 // aboutRecipients tells whether c asks about each recipient.
 func (c *condition) aboutRecipients() bool { return c.Recipient != nil || c.Detail != nil }

@@ -1,10 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"regexp"
 	"strings"
+
+	mta "github.com/wasmta/wasmta/sdk/go"
 )
 
 // A pattern is a glob, or a regular expression between slashes.
@@ -20,9 +21,9 @@ type pattern struct {
 // patterns match if one of them does. In the file they are one text or a list.
 type patterns []pattern
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (p *patterns) UnmarshalJSON(b []byte) error {
-	list, err := textOrList(b)
+// UnmarshalConfig implements [mta.Unmarshaler].
+func (p *patterns) UnmarshalConfig(v mta.Value) error {
+	list, err := textOrList(v)
 	if err != nil {
 		return err
 	}
@@ -38,16 +39,12 @@ func (p *patterns) UnmarshalJSON(b []byte) error {
 }
 
 // textOrList reads what is one text or a list of at least one.
-func textOrList(b []byte) ([]string, error) {
-	var one string
-	if json.Unmarshal(b, &one) == nil {
-		return []string{one}, nil
-	}
-	var list []string
-	if json.Unmarshal(b, &list) != nil {
-		return nil, errors.New("want text or a list of texts; put numbers and yes or no in quotes")
-	}
-	if len(list) == 0 {
+func textOrList(v mta.Value) ([]string, error) {
+	list, ok := v.Texts()
+	switch {
+	case !ok:
+		return nil, errors.New("want text or a list of texts; put numbers, true and false in quotes")
+	case len(list) == 0:
 		return nil, errors.New("the list is empty and would never match; remove the condition or fill it")
 	}
 	return list, nil

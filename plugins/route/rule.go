@@ -34,9 +34,9 @@ type rule struct {
 // addresses are recipients to add. In the file: one, or a list.
 type addresses []template
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (a *addresses) UnmarshalJSON(b []byte) error {
-	list, err := textOrList(b)
+// UnmarshalConfig implements [mta.Unmarshaler].
+func (a *addresses) UnmarshalConfig(v mta.Value) error {
+	list, err := textOrList(v)
 	if err != nil {
 		return err
 	}
@@ -54,9 +54,9 @@ func (a *addresses) UnmarshalJSON(b []byte) error {
 // rewrite is what a recipient becomes.
 type rewrite struct{ to template }
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (r *rewrite) UnmarshalJSON(b []byte) error {
-	list, err := textOrList(b)
+// UnmarshalConfig implements [mta.Unmarshaler].
+func (r *rewrite) UnmarshalConfig(v mta.Value) error {
+	list, err := textOrList(v)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"strings"
 
@@ -20,16 +19,11 @@ type config struct {
 // once.
 type texts []string
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (t *texts) UnmarshalJSON(b []byte) error {
-	var one string
-	if json.Unmarshal(b, &one) == nil {
-		*t = texts{one}
-		return nil
-	}
-	var list []string
-	if json.Unmarshal(b, &list) != nil {
-		return errors.New("want text, or a list of texts; put numbers in quotes")
+// UnmarshalConfig implements [mta.Unmarshaler].
+func (t *texts) UnmarshalConfig(v mta.Value) error {
+	list, ok := v.Texts()
+	if !ok {
+		return errors.New("want text, or a list of texts; put numbers, true and false in quotes")
 	}
 	*t = list
 	return nil

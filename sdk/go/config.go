@@ -1,7 +1,7 @@
 package mta
 
 import (
-	"encoding/json"
+	"encoding"
 	"errors"
 	"reflect"
 	"strconv"
@@ -12,7 +12,7 @@ import (
 
 // Config reads the plugin's configuration, the `config:` of its stage, into
 // the struct that v points to. What the file does not say stays as it is in v,
-// so defaults are set before. Fields are named as in encoding/json:
+// so defaults are set before. Fields are named as for encoding/json:
 //
 //	type config struct {
 //		Folder string   `json:"folder"`
@@ -20,27 +20,41 @@ import (
 //	}
 //
 // It is strict: a key that the struct does not have, a key given twice and a
-// value of another kind are errors. The error has all of them, each with its
-// place, "rules[2].folder". Return it from the function given to [OnLoad], and
+// value of another kind are errors. The error is a [*ConfigError] with all of
+// them, each with its place. Return it from the function given to [OnLoad], and
 // the operator reads it.
+//
+// A type with a form of its own implements [Unmarshaler], or
+// [encoding.TextUnmarshaler].
 func Config(v any) error {
 	b, e := read(guest.Config)
 	if e < 0 {
 		return failed("config", int32(e))
 	}
-	p := reflect.ValueOf(v)
-	if p.Kind() != reflect.Pointer || p.IsNil() {
-		return errors.New("mta.Config needs a pointer to a struct")
+	root, err := parseJSON(b)
+	if err != nil {
+		return err
 	}
-	return Strict(append([]byte(nil), b...), v)
+	return root.Into(v)
 }
 
-// Strict reads JSON into what v points to, as [Config] does. It serves an
-// UnmarshalJSON that takes a mapping among other things.
-func Strict(b []byte, v any) error {
+// An Unmarshaler reads itself from a configuration.
+type Unmarshaler interface {
+	UnmarshalConfig(v Value) error
+}
+
+// Into fills what p points to, as strictly as [Config] does.
+func (v Value) Into(p any) error {
+	to := reflect.ValueOf(p)
+	if to.Kind() != reflect.Pointer || to.IsNil() {
+		return errors.New("mta.Config needs a pointer to a struct")
+	}
 	var d decoder
-	d.value("", b, reflect.ValueOf(v).Elem())
-	return d.err()
+	d.value("", v, to.Elem())
+	if len(d.findings) == 0 {
+		return nil
+	}
+	return &ConfigError{d.findings}
 }
 
 // A ConfigError is everything that is wrong with a configuration.
@@ -51,60 +65,14 @@ type ConfigError struct {
 // Error is all findings in one line.
 func (e *ConfigError) Error() string { return strings.Join(e.Findings, "; ") }
 
-// A decoder fills Go values from JSON and collects what is wrong.
+// A decoder fills Go values and collects what is wrong.
 type decoder struct{ findings []string }
-
-func (d *decoder) err() error {
-	if len(d.findings) == 0 {
-		return nil
-	}
-	return &ConfigError{d.findings}
-}
 
 func (d *decoder) add(at, what string) {
 	if at != "" {
 		what = at + ": " + what
 	}
 	d.findings = append(d.findings, what)
-}
-
-// ordered is what keeps the order of its keys.
-type ordered interface {
-	decode(d *decoder, at string, pairs []rawPair)
-}
-
-// value fills v from raw; at is its place.
-func (d *decoder) value(at string, raw json.RawMessage, v reflect.Value) {
-	if string(raw) == "null" {
-		return
-	}
-	if v.CanAddr() {
-		switch p := v.Addr().Interface().(type) {
-		case ordered:
-			d.object(at, raw, func(pairs []rawPair) { p.decode(d, at, pairs) })
-			return
-		case json.Unmarshaler:
-			d.nested(at, p.UnmarshalJSON(raw))
-			return
-		}
-	}
-	switch v.Kind() {
-	case reflect.Pointer:
-		if v.IsNil() {
-			v.Set(reflect.New(v.Type().Elem()))
-		}
-		d.value(at, raw, v.Elem())
-	case reflect.Struct:
-		d.object(at, raw, func(pairs []rawPair) { d.structure(at, pairs, v) })
-	case reflect.Map:
-		d.object(at, raw, func(pairs []rawPair) { d.mapping(at, pairs, v) })
-	case reflect.Slice:
-		d.list(at, raw, v)
-	default:
-		if json.Unmarshal(raw, v.Addr().Interface()) != nil {
-			d.wrongKind(at, raw, wanted(v.Kind()))
-		}
-	}
 }
 
 // nested takes over what a value found wrong with itself.
@@ -126,70 +94,180 @@ func (d *decoder) nested(at string, err error) {
 // or with none.
 func nest(at, what string) string {
 	place, _, ok := strings.Cut(what, ": ")
-	if ok && !strings.ContainsAny(place, " \"") {
-		return at + "." + what
+	switch {
+	case at == "":
+		return what
+	case ok && !strings.ContainsAny(place, " \""):
+		return join(at, place) + what[len(place):]
 	}
 	return at + ": " + what
 }
 
-func (d *decoder) object(at string, raw json.RawMessage, f func([]rawPair)) {
-	pairs, err := splitObject(raw)
-	if err != nil {
-		d.wrongKind(at, raw, "a mapping")
+// ordered is what keeps the order of its keys.
+type ordered interface {
+	decode(d *decoder, at string, pairs []Pair[Value])
+}
+
+// value fills to from v; at is its place. Nothing leaves it as it is.
+func (d *decoder) value(at string, v Value, to reflect.Value) {
+	if v.kind == kindNull {
 		return
 	}
-	for i, p := range pairs {
-		for _, q := range pairs[:i] {
-			if p.key == q.key {
-				d.add(join(at, p.key), "is given twice")
+	switch p := to.Addr().Interface().(type) {
+	case ordered:
+		d.mapping(at, v, func() { p.decode(d, at, v.pairs) })
+	case Unmarshaler:
+		d.nested(at, p.UnmarshalConfig(v))
+	case encoding.TextUnmarshaler:
+		if v.kind != kindText {
+			d.wrongKind(at, v, "text")
+			return
+		}
+		d.nested(at, p.UnmarshalText([]byte(v.text)))
+	default:
+		d.plain(at, v, to)
+	}
+}
+
+// plain fills what has no form of its own.
+func (d *decoder) plain(at string, v Value, to reflect.Value) {
+	switch to.Kind() {
+	case reflect.Pointer:
+		if to.IsNil() {
+			to.Set(reflect.New(to.Type().Elem()))
+		}
+		d.value(at, v, to.Elem())
+	case reflect.Struct:
+		d.mapping(at, v, func() { d.structure(at, v, to) })
+	case reflect.Map:
+		d.mapping(at, v, func() { d.dict(at, v, to) })
+	case reflect.Slice:
+		d.list(at, v, to)
+	default:
+		d.scalar(at, v, to)
+	}
+}
+
+// scalar fills a text, a number, or true or false.
+func (d *decoder) scalar(at string, v Value, to reflect.Value) {
+	var err error
+	want := "text"
+	switch k := to.Kind(); {
+	case k == reflect.String && v.kind == kindText:
+		to.SetString(v.text)
+		return
+	case k == reflect.String:
+	case k == reflect.Bool:
+		want = "true or false"
+		if v.kind == kindBool {
+			to.SetBool(v.text == "true")
+			return
+		}
+	case to.CanInt():
+		want = "a whole number"
+		var n int64
+		if n, err = strconv.ParseInt(v.text, 10, to.Type().Bits()); err == nil && v.kind == kindNumber {
+			to.SetInt(n)
+			return
+		}
+	case to.CanUint():
+		want = "a whole number, zero or more"
+		var n uint64
+		if n, err = strconv.ParseUint(v.text, 10, to.Type().Bits()); err == nil && v.kind == kindNumber {
+			to.SetUint(n)
+			return
+		}
+	case to.CanFloat():
+		want = "a number"
+		var n float64
+		if n, err = strconv.ParseFloat(v.text, to.Type().Bits()); err == nil && v.kind == kindNumber {
+			to.SetFloat(n)
+			return
+		}
+	default:
+		d.add(at, "mta.Config cannot fill a "+to.Type().String())
+		return
+	}
+	if errors.Is(err, strconv.ErrRange) {
+		want += " that is not so large"
+	}
+	d.wrongKind(at, v, want)
+}
+
+// mapping checks that v is a mapping without a key twice, and goes on with f.
+func (d *decoder) mapping(at string, v Value, f func()) {
+	if v.kind != kindMapping {
+		d.wrongKind(at, v, "a mapping")
+		return
+	}
+	for i, p := range v.pairs {
+		for _, q := range v.pairs[:i] {
+			if p.Key == q.Key {
+				d.add(join(at, p.Key), "is given twice")
 			}
 		}
 	}
-	f(pairs)
+	f()
 }
 
-func (d *decoder) structure(at string, pairs []rawPair, v reflect.Value) {
-	names, fields := fieldsOf(v.Type())
-	for _, p := range pairs {
-		i, ok := fields[p.key]
+func (d *decoder) structure(at string, v Value, to reflect.Value) {
+	names, fields := fieldsOf(to.Type())
+	for _, p := range v.pairs {
+		i, ok := fields[p.Key]
 		if !ok {
-			d.unknown(at, p.key, names)
+			d.unknown(at, p.Key, names)
 			continue
 		}
-		d.value(join(at, p.key), p.value, v.Field(i))
+		d.value(join(at, p.Key), p.Value, to.Field(i))
 	}
 }
 
-func (d *decoder) mapping(at string, pairs []rawPair, v reflect.Value) {
-	if v.Type().Key().Kind() != reflect.String {
-		d.add(at, "mta.Config fills maps with keys of text only")
+func (d *decoder) dict(at string, v Value, to reflect.Value) {
+	t := to.Type()
+	if t.Key().Kind() != reflect.String {
+		d.add(at, "mta.Config cannot fill a "+t.String())
 		return
 	}
-	v.Set(reflect.MakeMapWithSize(v.Type(), len(pairs)))
-	for _, p := range pairs {
-		item := reflect.New(v.Type().Elem()).Elem()
-		d.value(join(at, p.key), p.value, item)
-		v.SetMapIndex(reflect.ValueOf(p.key).Convert(v.Type().Key()), item)
+	to.Set(reflect.MakeMapWithSize(t, len(v.pairs)))
+	for _, p := range v.pairs {
+		item := reflect.New(t.Elem()).Elem()
+		d.value(join(at, p.Key), p.Value, item)
+		to.SetMapIndex(reflect.ValueOf(p.Key).Convert(t.Key()), item)
 	}
 }
 
-func (d *decoder) list(at string, raw json.RawMessage, v reflect.Value) {
-	var items []json.RawMessage
-	if json.Unmarshal(raw, &items) != nil {
-		d.wrongKind(at, raw, "a list")
+func (d *decoder) list(at string, v Value, to reflect.Value) {
+	if v.kind != kindList {
+		d.wrongKind(at, v, "a list")
 		return
 	}
-	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
-	for i, item := range items {
-		d.value(at+"["+strconv.Itoa(i)+"]", item, v.Index(i))
+	to.Set(reflect.MakeSlice(to.Type(), len(v.items), len(v.items)))
+	for i, item := range v.items {
+		d.value(at+"["+strconv.Itoa(i)+"]", item, to.Index(i))
 	}
 }
 
-func (d *decoder) wrongKind(at string, raw json.RawMessage, want string) {
+func (d *decoder) wrongKind(at string, v Value, want string) {
 	if at == "" {
 		at = "config"
 	}
-	d.add(at, "got "+kindOf(raw)+", want "+want)
+	d.add(at, "got "+v.describe()+", want "+want)
+}
+
+func (v Value) describe() string {
+	switch v.kind {
+	case kindMapping:
+		return "a mapping"
+	case kindList:
+		return "a list"
+	case kindText:
+		return "the text " + strconv.Quote(v.text)
+	case kindNumber:
+		return "the number " + v.text
+	case kindBool:
+		return v.text + " without quotes"
+	}
+	return "nothing"
 }
 
 func (d *decoder) unknown(at, key string, names []string) {
@@ -230,32 +308,6 @@ func join(at, key string) string {
 		return key
 	}
 	return at + "." + key
-}
-
-func kindOf(raw json.RawMessage) string {
-	switch raw[0] {
-	case '{':
-		return "a mapping"
-	case '[':
-		return "a list"
-	case '"':
-		return "the text " + string(raw)
-	case 't', 'f':
-		return string(raw) + " (true and false, yes and no are not text unless quoted)"
-	}
-	return "the number " + string(raw)
-}
-
-func wanted(k reflect.Kind) string {
-	switch k {
-	case reflect.String:
-		return "text"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Float32, reflect.Float64:
-		return "a number"
-	}
-	return "a whole number in range"
 }
 
 // editDistance is how many letters to add, remove or change make a into b.

@@ -170,12 +170,12 @@ func (p Part) Replace(mediaType string, octets ...[]byte) error {
 // ReplaceText makes text the content, in UTF-8. The part stays what it is,
 // text/plain or text/html.
 func (p Part) ReplaceText(text string) error {
-	return p.Replace(utf8Type(p.Type(), p.Header().Get("Content-Type")), []byte(text))
+	return p.Replace(UTF8Type(p.Type(), p.Header().Get("Content-Type")), []byte(text))
 }
 
-// utf8Type is a Content-Type for UTF-8, with the parameters of the one that
+// UTF8Type is a Content-Type for a part whose text became UTF-8, with the parameters of the one that
 // was there.
-func utf8Type(mediaType, old string) string {
+func UTF8Type(mediaType, old string) string {
 	t := mediaType + "; charset=utf-8"
 	_, params, _ := strings.Cut(old, ";")
 	for params != "" {

@@ -1,8 +1,6 @@
 package mta
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"math"
 	"reflect"
@@ -21,55 +19,21 @@ type Pair[V any] struct {
 	Value V
 }
 
-// UnmarshalJSON implements [json.Unmarshaler], as strict as [Config].
-func (o *Ordered[V]) UnmarshalJSON(b []byte) error {
-	var d decoder
-	d.value("", b, reflect.ValueOf(o).Elem())
-	return d.err()
-}
-
-func (o *Ordered[V]) decode(d *decoder, at string, pairs []rawPair) {
+func (o *Ordered[V]) decode(d *decoder, at string, pairs []Pair[Value]) {
 	*o = make(Ordered[V], len(pairs))
 	for i, p := range pairs {
-		(*o)[i].Key = p.key
-		d.value(join(at, p.key), p.value, reflect.ValueOf(&(*o)[i].Value).Elem())
+		(*o)[i].Key = p.Key
+		d.value(join(at, p.Key), p.Value, reflect.ValueOf(&(*o)[i].Value).Elem())
 	}
-}
-
-type rawPair struct {
-	key   string
-	value json.RawMessage
-}
-
-// splitObject reads the keys of a JSON object, in order.
-func splitObject(raw []byte) ([]rawPair, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("not an object")
-	}
-	var pairs []rawPair
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		p := rawPair{key: key.(string)}
-		if err := dec.Decode(&p.value); err != nil {
-			return nil, err
-		}
-		pairs = append(pairs, p)
-	}
-	_, err := dec.Token()
-	return pairs, err
 }
 
 // A Size is a number of octets, written with its unit: "10MiB", "64KiB", "1MB",
 // "500B".
 type Size int64
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (s *Size) UnmarshalJSON(b []byte) error {
-	n, err := measure(b, sizeUnits, `"10MiB"`)
+// UnmarshalConfig implements [Unmarshaler].
+func (s *Size) UnmarshalConfig(v Value) error {
+	n, err := measure(v, sizeUnits, "10MiB")
 	*s = Size(n)
 	return err
 }
@@ -77,9 +41,9 @@ func (s *Size) UnmarshalJSON(b []byte) error {
 // A Duration is written with its units: "5m", "1h30m", "2d".
 type Duration time.Duration
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (d *Duration) UnmarshalJSON(b []byte) error {
-	n, err := measure(b, durationUnits, `"5m"`)
+// UnmarshalConfig implements [Unmarshaler].
+func (d *Duration) UnmarshalConfig(v Value) error {
+	n, err := measure(v, durationUnits, "5m")
 	*d = Duration(n)
 	return err
 }
@@ -100,20 +64,22 @@ var durationUnits = []unit{
 }
 
 // measure reads numbers with their units and adds them up.
-func measure(raw []byte, units []unit, example string) (total int64, err error) {
-	var s string
-	if json.Unmarshal(raw, &s) != nil {
-		return 0, errors.New(string(raw) + " has no unit; write a number with its unit, as in " + example)
+func measure(v Value, units []unit, example string) (total int64, err error) {
+	if v.kind == kindNumber {
+		return 0, errors.New(v.text + " has no unit; write " + v.text + units[len(units)-1].name + ", or as in " + example)
 	}
-	bad := errors.New(strconv.Quote(s) + " is no number with a unit; write one as in " + example)
-	rest := s
+	if v.kind != kindText {
+		return 0, errors.New("got " + v.describe() + ", want a number with its unit, as in " + example)
+	}
+	bad := errors.New(strconv.Quote(v.text) + " is no number with its unit; write one as in " + example)
+	rest := v.text
 	for first := true; first || rest != ""; first = false {
-		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
-		n, err := strconv.ParseInt(rest[:digits], 10, 64)
+		end := digits(rest)
+		n, err := strconv.ParseInt(rest[:end], 10, 64)
 		if err != nil {
 			return 0, bad
 		}
-		rest = rest[digits:]
+		rest = rest[end:]
 		u, ok := unitOf(rest, units)
 		if !ok || n > (math.MaxInt64-total)/u.value {
 			return 0, bad
