@@ -14,6 +14,10 @@ import (
 // too long: nothing is wrong with the message, and it may be tried soon.
 var ErrBusy = errors.New("next hop is busy")
 
+// sweepAfter is how often peers that were down are forgotten: memory for one
+// is small, going through all of them is not.
+const sweepAfter = time.Minute
+
 var errClosed = errors.New("relay is closed")
 
 // A peer is a next hop with its limits and connections. It is up; or down
@@ -48,14 +52,7 @@ func (r *Relay) enter(ctx context.Context, hop Hop) (*peer, error) {
 		r.mu.Unlock()
 		return nil, errClosed
 	}
-	p := r.peers[hop]
-	if p == nil {
-		p = &peer{hop: hop}
-		if r.peers == nil {
-			r.peers = make(map[Hop]*peer)
-		}
-		r.peers[hop] = p
-	}
+	p := r.peerOf(hop)
 	if p.down != nil && time.Now().Before(p.until) {
 		r.mu.Unlock()
 		return nil, &downError{p.down}
@@ -72,6 +69,28 @@ func (r *Relay) enter(ctx context.Context, hop Hop) (*peer, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// peerOf returns the peer of hop. Making one is the time to forget those that
+// were down for a while and that nobody asked for since.
+func (r *Relay) peerOf(hop Hop) *peer {
+	if p := r.peers[hop]; p != nil {
+		return p
+	}
+	if r.peers == nil {
+		r.peers = make(map[Hop]*peer)
+	}
+	if now := time.Now(); now.Sub(r.swept) > sweepAfter {
+		r.swept = now
+		for _, p := range r.peers {
+			if p.active == 0 && len(p.waiting) == 0 && len(p.idle) == 0 && p.until.Before(now) {
+				delete(r.peers, p.hop)
+			}
+		}
+	}
+	p := &peer{hop: hop}
+	r.peers[hop] = p
+	return p
 }
 
 // places is how many attempts may be under way.

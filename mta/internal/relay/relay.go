@@ -77,6 +77,7 @@ type Relay struct {
 
 	mu     sync.Mutex // guards what follows; never held while talking
 	peers  map[Hop]*peer
+	swept  time.Time // when peers were last looked through
 	closed bool
 	wg     sync.WaitGroup // connections being closed
 }

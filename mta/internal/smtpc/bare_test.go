@@ -14,6 +14,7 @@ import (
 	gosmtp "github.com/emersion/go-smtp"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/smtpc/smtpctest"
 )
 
 // The tests in this file show on the wire what go-smtp's client does and what
@@ -182,7 +183,7 @@ func TestBareMixesUpLMTPReplies(t *testing.T) {
 func TestBareWaitsForeverInData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
-		go play(t, theirs, greeting+"S: 250 HELP\nC: DATA\nS: 354 go")
+		go smtpctest.Play(t, theirs, greeting+"S: 250 HELP\nC: DATA\nS: 354 go")
 		done := make(chan struct{})
 		go func() {
 			defer close(done)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/smtp"
+	"github.com/wasmta/wasmta/mta/internal/smtpc/smtpctest"
 )
 
 func TestOpen(t *testing.T) {
@@ -199,7 +200,7 @@ func TestWriteTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer theirs.Close()
-		go play(t, theirs, greeting+"S: 250 HELP\nC: MAIL FROM:<alice@crepes.fr>\nS: 250 ok\nC: RCPT TO:<bob@hamburger.edu>\nS: 250 ok\nC: DATA\nS: 354 go")
+		go smtpctest.Play(t, theirs, greeting+"S: 250 HELP\nC: MAIL FROM:<alice@crepes.fr>\nS: 250 ok\nC: RCPT TO:<bob@hamburger.edu>\nS: 250 ok\nC: DATA\nS: 354 go")
 		start := time.Now()
 		c, rep := send(t, ours, plain, envelope(t, "alice@crepes.fr", "bob@hamburger.edu"), strings.Repeat("hi\r\n", 1<<20))
 		if rep.Err == nil || rep.Stage != StageData || rep.Answers[0].Reply != nil {

@@ -1,7 +1,6 @@
 package smtpc
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"net"
@@ -12,42 +11,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/smtpc/smtpctest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// play is the peer's side of a dialogue on conn: a line that begins with `S: `
-// is sent, one with `C: ` has to come, `S! ` is sent at once, with a line end only where it has `\r\n`, and
-// `--` closes. What came in all is returned. A dialogue that ends before the client
-// does leaves the connection open and reads nothing.
-func play(t *testing.T, conn net.Conn, dialogue string) (came string) {
-	t.Helper()
-	var got strings.Builder
-	r := bufio.NewReader(io.TeeReader(conn, &got))
-	for line := range strings.Lines(dialogue) {
-		line = strings.TrimSpace(line)
-		verb, text, _ := strings.Cut(line, " ")
-		switch verb {
-		case "", "#":
-		case "S:":
-			io.WriteString(conn, text+"\r\n")
-		case "S!":
-			io.WriteString(conn, strings.ReplaceAll(text, `\r\n`, "\r\n"))
-		case "C:":
-			in, err := r.ReadString('\n')
-			if want := text + "\r\n"; in != want {
-				t.Errorf("got line %q (%v), want %q", in, err, want)
-				conn.Close()
-				return got.String()
-			}
-		case "--":
-			conn.Close()
-		default:
-			t.Errorf("dialogue has %q", line)
-		}
-	}
-	return got.String()
-}
 
 // with plays dialogue against client, which gets the other end.
 func with(t *testing.T, dialogue string, client func(net.Conn)) (came string) {
@@ -56,7 +23,7 @@ func with(t *testing.T, dialogue string, client func(net.Conn)) (came string) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		came = play(t, theirs, dialogue)
+		came = smtpctest.Play(t, theirs, dialogue)
 		var rest strings.Builder
 		io.Copy(&rest, theirs)
 		came += rest.String()

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/smtpc/smtpctest"
 )
 
 // certificate is one that host signed itself, and the pool that trusts it.
@@ -49,10 +51,10 @@ func secure(t *testing.T, cert tls.Certificate, before, after string, client fun
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		play(t, theirs, before)
+		smtpctest.Play(t, theirs, before)
 		conn := tls.Server(theirs, &tls.Config{Certificates: []tls.Certificate{cert}})
 		if conn.Handshake() == nil {
-			play(t, conn, after)
+			smtpctest.Play(t, conn, after)
 		}
 		io.Copy(io.Discard, theirs)
 	}()
@@ -183,9 +185,9 @@ func TestUsable(t *testing.T) {
 				if err != nil {
 					return
 				}
-				play(t, conn, greeting+"S: 250 HELP")
+				smtpctest.Play(t, conn, greeting+"S: 250 HELP")
 				<-goOn
-				play(t, conn, dialogue)
+				smtpctest.Play(t, conn, dialogue)
 				if name != "closed" {
 					t.Cleanup(func() { conn.Close() })
 				}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/smtpc/smtpctest"
 )
 
 func octets(s string) mail.Bytes { return mail.Bytes(s) }
@@ -421,9 +422,9 @@ func TestLastWords(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			play(t, theirs, greeting+"S: 250 HELP"+onePath+"S: 354 go\nC: hi")
+			smtpctest.Play(t, theirs, greeting+"S: 250 HELP"+onePath+"S: 354 go\nC: hi")
 			// The client is blocked in a write; it reads once that has timed out.
-			play(t, theirs, "S: 552 5.3.4 too much\n--")
+			smtpctest.Play(t, theirs, "S: 552 5.3.4 too much\n--")
 		}()
 		c, rep := send(t, ours, plain, envelope(t, "alice@crepes.fr", "bob@hamburger.edu"), strings.Repeat("hi\r\n", 1<<20))
 		if got, want := texts(&rep), "DATA 552 5.3.4 too much"; got != want {
