@@ -31,7 +31,7 @@ func transaction() *mail.Transaction {
 func TestMatch(t *testing.T) {
 	for source, want := range map[string]bool{
 		"size < 1048576 && !authenticated":           false,
-		"size == 57":                                 true,
+		"size == 54":                                 true,
 		`account == "alice" && authenticated`:        true,
 		`sender == "alice@Crepes.FR"`:                true,
 		`sender_domain == "crepes.fr"`:               true,

@@ -94,7 +94,7 @@ func shorten(err error) string {
 	if traced {
 		where, _, _ := strings.Cut(strings.TrimSpace(stack), "\n")
 		where, _, _ = strings.Cut(where, "(")
-		if where = strings.TrimPrefix(where, "."); where != "" {
+		if where = strings.TrimPrefix(where, "."); where != "" && where[0] != '$' { // $4: no name
 			what += " in " + where
 		}
 	}

@@ -45,6 +45,7 @@ func (p *Plugin) newInstance(ctx context.Context) (*instance, error) {
 func (inst *instance) start(ctx context.Context, p *Plugin) error {
 	in := p.input(ctx, abi.HookLoad, nil)
 	said := ""
+	in.Level = min(in.Level, abi.LevelWarn) // a refusal's reason is wanted, logged or not
 	in.Log = func(level abi.Level, text string) {
 		if level >= abi.LevelWarn {
 			said = text

@@ -114,7 +114,7 @@ func (r *Runtime) newPlugin(opts LoadOptions) *Plugin {
 		instances = defaultInstances()
 	}
 	p.slots = make(chan struct{}, instances)
-	p.ended = make(chan struct{})
+	p.closing, p.ended = make(chan struct{}), make(chan struct{})
 	return p
 }
 

@@ -37,8 +37,10 @@ type Plugin struct {
 	mu    sync.Mutex    // guards idle, lent and gone
 	idle  []*instance
 	lent  int
-	gone  bool          // no more loans
-	ended chan struct{} // closed when all is given back
+	gone  bool // no more loans
+
+	closing chan struct{} // closed when gone is set
+	ended   chan struct{} // closed when all is given back
 }
 
 // Name is the plugin's name in the pipeline file.
@@ -107,12 +109,14 @@ func (p *Plugin) ask(ctx context.Context, inst *instance, hook string, tx *mail.
 func (p *Plugin) acquire(ctx context.Context, hook string) (*instance, error) {
 	select {
 	case p.slots <- struct{}{}:
+	case <-p.closing:
+		return nil, p.closedError(hook)
 	case <-ctx.Done():
 		return nil, &Error{Plugin: p.name, Hook: hook, Kind: KindBusy, Detail: "no instance came free in time", Err: ctx.Err()}
 	}
 	if !p.begin() {
 		<-p.slots
-		return nil, &Error{Plugin: p.name, Hook: hook, Kind: KindLoad, Detail: "is closed"}
+		return nil, p.closedError(hook)
 	}
 	for inst := p.takeIdle(); inst != nil; inst = p.takeIdle() {
 		if !inst.mod.IsClosed() {
@@ -126,6 +130,10 @@ func (p *Plugin) acquire(ctx context.Context, hook string) (*instance, error) {
 		return nil, err
 	}
 	return inst, nil
+}
+
+func (p *Plugin) closedError(hook string) *Error {
+	return &Error{Plugin: p.name, Hook: hook, Kind: KindLoad, Detail: "is closed"}
 }
 
 // begin counts a loan; false if the plugin is closed.
@@ -188,6 +196,9 @@ func (p *Plugin) Close(ctx context.Context) error {
 	p.mu.Lock()
 	first, idle := !p.gone, p.lent == 0
 	p.gone = true
+	if first {
+		close(p.closing)
+	}
 	p.mu.Unlock()
 	if first && idle {
 		p.shut(ctx)

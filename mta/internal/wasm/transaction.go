@@ -118,7 +118,8 @@ func checkPath(s string) (string, error) {
 	return p.String(), err
 }
 
-// apply puts what a call did into tx. On error tx is as it was.
+// apply puts what a call did into tx, but for the reason of quarantine, which is
+// in the answer: the pipeline combines those. On error tx is as it was.
 func apply(tx *mail.Transaction, ch host.Changes) error {
 	env := tx.Envelope
 	var err error
@@ -138,9 +139,6 @@ func apply(tx *mail.Transaction, ch host.Changes) error {
 	}
 	if ch.Notes != nil {
 		tx.Notes = ch.Notes
-	}
-	if ch.Hold != "" {
-		tx.Hold = ch.Hold
 	}
 	return nil
 }
