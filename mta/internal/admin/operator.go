@@ -95,7 +95,7 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request) {
 			}
 			after = e.ID
 		}
-		if left -= len(page); len(page) < max || c.Limit > 0 && left == 0 {
+		if left -= len(page); len(page) < max || c.Limit > 0 && left <= 0 {
 			return
 		}
 	}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wasmta/wasmta/mta/internal/admin"
+	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/queue"
+)
+
+// fewMessages is a queue of a few entries.
+type fewMessages []*queue.Entry
+
+func (q *fewMessages) List(_ context.Context, f queue.Filter, after mail.QueueID, max int) (page []*queue.Entry, _ error) {
+	for _, e := range *q {
+		if e.ID > after && f.Match(e, time.Now()) && (max == 0 || len(page) < max) {
+			page = append(page, e)
+		}
+	}
+	return page, nil
+}
+
+func (q *fewMessages) Show(_ context.Context, id mail.QueueID) (*queue.Entry, error) {
+	for _, e := range *q {
+		if e.ID == id {
+			return e, nil
+		}
+	}
+	return nil, queue.ErrNotFound
+}
+
+func (q *fewMessages) Content(ctx context.Context, id mail.QueueID) (mail.Content, error) {
+	_, err := q.Show(ctx, id)
+	return mail.Bytes("Subject: crêpes\r\n\r\n\xff\r\n"), err
+}
+
+func (q *fewMessages) Stats(context.Context) (queue.Stats, error) { return queue.Stats{}, nil }
+
+func (q *fewMessages) Retry(ctx context.Context, _ string, f queue.Filter) (int, error) {
+	page, err := q.List(ctx, f, "", 0)
+	return len(page), err
+}
+
+func (q *fewMessages) Drop(_ context.Context, _ string, f queue.Filter) (int, error) {
+	before := len(*q)
+	*q = slices.DeleteFunc(*q, func(e *queue.Entry) bool { return f.Match(e, time.Now()) })
+	return before - len(*q), nil
+}
+
+func envelope(from mail.Path, to ...string) mail.Envelope {
+	e := mail.Envelope{ReversePath: from}
+	for _, local := range to {
+		p := mail.Path{Local: local, Domain: "hamburger.edu"}
+		e.Recipients = append(e.Recipients, mail.Recipient{Path: p, Original: p})
+	}
+	return e
+}
+
+// startQueue serves the admin socket of a pipeline file, and returns the file.
+func startQueue(t *testing.T, q admin.Queue) string {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "pipeline.yaml")
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "var"), 0o700), os.WriteFile(file, []byte("hostname: hamburger.edu\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	l, err := admin.ListenSocket(filepath.Join(dir, "var"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	s := &admin.Server{Queue: q, Log: slog.New(slog.DiscardHandler)}
+	go func() { ended <- s.Serve(ctx, l, s.Operator()) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return file
+}
+
+// queueCommand runs `mta queue ARGS` and returns its exit code and output.
+func queueCommand(t *testing.T, file string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, notes bytes.Buffer
+	var c struct {
+		Globals
+		Queue QueueCmd `cmd:""`
+	}
+	parser, err := kong.New(&c, kong.Writers(&out, &notes), kong.Exit(func(int) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, err := parser.Parse(append([]string{"--pipeline", file, "queue"}, args...))
+	if err != nil {
+		return 2, "", err.Error()
+	}
+	c.Stdout, c.Stderr = &out, &notes
+	if err := ctx.Run(&c.Globals); err != nil {
+		fmt.Fprint(&notes, err)
+		code = 1
+		if exit, ok := errors.AsType[*exitError](err); ok {
+			code = exit.code
+		}
+	}
+	return code, out.String(), notes.String()
+}
+
+func someMessages() *fewMessages {
+	now := time.Now()
+	return &fewMessages{
+		{ID: "A1", Received: now.Add(-3*time.Hour - time.Minute), Size: 4096, Envelope: envelope(mail.Path{Local: "alice", Domain: "crepes.fr"}, "bob", "carol"), Attempts: 4, Due: now.Add(90*time.Minute + time.Second),
+			Last: []queue.Attempt{{At: now.Add(-time.Hour), NextHop: "mx.hamburger.edu:25", Code: 451, Enh: "4.3.0", Text: "Try \x1b[31magain"}}},
+		{ID: "B2", Received: now.Add(-50 * time.Hour), Size: 100, Envelope: envelope(mail.Path{}, "dave"), Held: "looks like spam"},
+		{ID: "C3", Received: now.Add(-time.Minute), Size: 5 << 20, Envelope: envelope(mail.Path{Local: "erin", Domain: "pizza.it"}, "bob"), Lease: queue.Lease{Token: 1, Until: now.Add(time.Hour)}},
+	}
+}
+
+func TestQueueListIsATable(t *testing.T) {
+	file := startQueue(t, someMessages())
+	want := `ID  STATE    AGE  SIZE   FROM             TO                    NEXT TRY  REASON
+A1  waiting  3h   4KiB   alice@crepes.fr  bob@hamburger.edu +1  in 1h     451 4.3.0 Try  [31magain
+B2  held     2d   100B   <>               dave@hamburger.edu    -         looks like spam
+C3  active   1m   5MiB   erin@pizza.it    bob@hamburger.edu     -         
+`
+	code, out, _ := queueCommand(t, file, "list")
+	squeeze := func(s string) (rows [][]string) {
+		for line := range strings.Lines(s) {
+			rows = append(rows, strings.Fields(line))
+		}
+		return rows
+	}
+	if diff := cmp.Diff(squeeze(want), squeeze(out)); diff != "" || code != 0 {
+		t.Errorf("code %d (-want +got):\n%s", code, diff)
+	}
+}
+
+func TestQueueCommands(t *testing.T) {
+	tests := []struct {
+		name, args string
+		code       int
+		stdout     string // a part of it
+		stderr     string // a part of it
+	}{
+		{"a filter", "list --older 2d", 0, "B2", ""},
+		{"a filter that finds nothing", "list --from nobody@*", 0, "", "no messages"},
+		{"JSON lines", "list --json --state held", 0, `{"queue_id":"B2","state":"held",`, ""},
+		{"a limit", "list --json --limit 1", 0, `"A1"`, ""},
+		{"no command is list", "--state held", 0, "B2", ""},
+		{"a state that is none", "list --state gone", 2, "", "--state must be one of"},
+		{"a time without its unit", "list --older 5", 2, "", `"5" has no unit`},
+		{"show", "show a1", 0, "next hop   mx.hamburger.edu:25", ""},
+		{"show as JSON", "show B2 --json", 0, `"held":"looks like spam"`, ""},
+		{"show what is not there", "show Z9", 1, "", "Z9: not in the queue"},
+		{"show without an ID", "show", 2, "", "expected"},
+		{"cat", "cat A1", 0, "Subject: crêpes\r\n\r\n\xff\r\n", ""},
+		{"cat what is not there", "cat Z9", 1, "", "Z9: not in the queue"},
+		{"retry", "retry A1 B2", 0, "2 due now\n", ""},
+		{"retry by filter", "retry --to carol@*", 0, "1 due now\n", ""},
+		{"retry everything", "retry --all", 0, "3 due now\n", ""},
+		{"retry some of which are not there", "retry A1 Z9 C3", 1, "1 due now\n", "Z9: not in the queue\nC3: an attempt is under way"},
+		{"retry nothing", "retry", 2, "", "--all"},
+		{"retry both", "retry --all A1", 2, "", "--all goes with no other choice"},
+		{"drop", "drop B2", 0, "1 dropped\n", ""},
+		{"drop as JSON", "drop B2 --json", 0, `{"changed":1}`, ""},
+		{"drop nothing", "drop", 2, "", "--all"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			file := startQueue(t, someMessages())
+			code, stdout, stderr := queueCommand(t, file, strings.Fields(test.args)...)
+			if code != test.code || !strings.Contains(stdout, test.stdout) || !strings.Contains(stderr, test.stderr) {
+				t.Errorf("code %d, want %d\nstdout %q\nwant   %q\nstderr %q\nwant   %q", code, test.code, stdout, test.stdout, stderr, test.stderr)
+			}
+			if strings.Contains(stdout+stderr, "\x1b") {
+				t.Error("what a peer said reached the terminal as it was")
+			}
+		})
+	}
+}
+
+func TestQueueWithoutAServerSaysHowToStartOne(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pipeline.yaml")
+	if code, _, stderr := queueCommand(t, file, "list"); code != 1 || !strings.Contains(stderr, "there is no such file") {
+		t.Errorf("no file: code %d, %s", code, stderr)
+	}
+	if err := os.WriteFile(file, []byte("state: here\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := queueCommand(t, file, "list")
+	if want := "start it with `mta --pipeline " + file + "`"; code != 1 || !strings.Contains(stderr, want) {
+		t.Errorf("code %d: %s, want %s", code, stderr, want)
+	}
+}
