@@ -13,6 +13,9 @@ import (
 type plan struct {
 	copies []*localCopy
 	hops   []*hop
+
+	copyOf map[folder]*localCopy
+	hopOf  map[mail.NextHop]*hop // the zero NextHop stands for nil
 }
 
 // A localCopy is one copy for the message store.
@@ -40,7 +43,7 @@ type hop struct {
 // plan sorts the recipients: a plugin's target first, then a plugin's route,
 // then the directory, then the relay.
 func (d *Router) plan(m *mail.Message, results []mail.Result) *plan {
-	p := &plan{}
+	p := &plan{copyOf: map[folder]*localCopy{}, hopOf: map[mail.NextHop]*hop{}}
 	for i := range m.Envelope.Recipients {
 		rcpt := &m.Envelope.Recipients[i]
 		if rcpt.Route != nil && rcpt.Deliver == nil {
@@ -76,23 +79,27 @@ func (p *plan) store(rcpt int, to folder, flags string) {
 	if strings.EqualFold(to.folder, "INBOX") {
 		to.folder = ""
 	}
-	for _, c := range p.copies {
-		if c.to == to {
-			c.rcpts = append(c.rcpts, rcpt)
-			return
-		}
+	c := p.copyOf[to]
+	if c == nil {
+		c = &localCopy{to: to, flags: flags}
+		p.copyOf[to] = c
+		p.copies = append(p.copies, c)
 	}
-	p.copies = append(p.copies, &localCopy{to, flags, []int{rcpt}})
+	c.rcpts = append(c.rcpts, rcpt)
 }
 
 func (p *plan) relay(rcpt int, to *mail.NextHop) {
-	for _, h := range p.hops {
-		if h.to == to || h.to != nil && to != nil && *h.to == *to {
-			h.rcpts = append(h.rcpts, rcpt)
-			return
-		}
+	var key mail.NextHop
+	if to != nil {
+		key = *to
 	}
-	p.hops = append(p.hops, &hop{to, []int{rcpt}})
+	h := p.hopOf[key]
+	if h == nil {
+		h = &hop{to: to}
+		p.hopOf[key] = h
+		p.hops = append(p.hops, h)
+	}
+	h.rcpts = append(h.rcpts, rcpt)
 }
 
 // unknown is the result of a recipient of ours that does not exist.

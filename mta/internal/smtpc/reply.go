@@ -2,6 +2,7 @@ package smtpc
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -68,6 +69,9 @@ func readLine(r *bufio.Reader) (line string, n int, err error) {
 	var kept []byte
 	for {
 		part, err := r.ReadSlice('\n')
+		if err == nil && n == 0 && len(part) <= maxReplyLine { // as good as always
+			return string(bytes.TrimRight(part, "\r\n")), len(part), nil
+		}
 		n += len(part)
 		if room := maxReplyLine - len(kept); room > 0 {
 			kept = append(kept, part[:min(room, len(part))]...)

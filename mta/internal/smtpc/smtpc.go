@@ -118,23 +118,24 @@ func (e *AuthError) Unwrap() error { return e.Err }
 
 // A Conn is a connection that is past EHLO. It is not safe for concurrent use.
 type Conn struct {
-	conn   net.Conn // TLS once that is on
-	raw    net.Conn // below TLS
-	r      *bufio.Reader
-	w      *bufio.Writer
-	cfg    Config
-	offer  Offer
-	state  tls.ConnectionState
-	secure bool
-	open   bool        // a transaction may be open at the peer: RSET goes before the next MAIL
-	broken bool        // of no further use
-	sent   int         // transactions so far
-	ended  atomic.Bool // a context ended while it was watched
+	conn     net.Conn // TLS once that is on
+	raw      net.Conn // below TLS
+	r        *bufio.Reader
+	w        *bufio.Writer
+	cfg      Config
+	offer    Offer
+	state    tls.ConnectionState
+	secure   bool
+	open     bool          // a transaction may be open at the peer: RSET goes before the next MAIL
+	broken   bool          // of no further use
+	patience time.Duration // of each write
+	sent     int           // transactions so far
+	ended    atomic.Bool   // a context ended while it was watched
 }
 
-// bufferSize is that of both buffers: what a TLS record holds, and most
-// messages in one write.
-const bufferSize = 16 << 10
+// bufferSize is how much is written at a time: most messages leave in one
+// write, and large ones in few.
+const bufferSize = 32 << 10
 
 // Open talks on conn up to where MAIL may come: TLS, the greeting, EHLO or
 // LHLO, STARTTLS and EHLO again, AUTH. The Conn owns conn from then on; on
@@ -156,7 +157,7 @@ func Open(ctx context.Context, conn net.Conn, cfg Config) (*Conn, error) {
 func (c *Conn) attach(conn net.Conn) {
 	c.conn = conn
 	c.r = bufio.NewReaderSize(conn, 4<<10)
-	c.w = bufio.NewWriterSize(conn, bufferSize)
+	c.w = bufio.NewWriterSize(timedWriter{c}, bufferSize)
 }
 
 // Offer is what the peer's last EHLO offered.
@@ -212,9 +213,8 @@ func (c *Conn) watch(ctx context.Context) (stop func()) {
 // past is a deadline that has gone by.
 var past = time.Unix(1, 0)
 
-// readWithin and writeWithin set the deadline of what is read or written next.
-// They do not undo what watch did: it stores before it sets, they set before
-// they load.
+// readWithin sets the deadline of what is read next. It does not undo what
+// watch did: that stores before it sets, this sets before it loads.
 func (c *Conn) readWithin(d time.Duration) {
 	c.conn.SetReadDeadline(time.Now().Add(d))
 	if c.ended.Load() {
@@ -222,11 +222,16 @@ func (c *Conn) readWithin(d time.Duration) {
 	}
 }
 
-func (c *Conn) writeWithin(d time.Duration) {
-	c.conn.SetWriteDeadline(time.Now().Add(d))
-	if c.ended.Load() {
-		c.raw.SetDeadline(past)
+// A timedWriter is a connection whose every write has an end of its own, also
+// those that a buffer makes in between.
+type timedWriter struct{ *Conn }
+
+func (w timedWriter) Write(b []byte) (int, error) {
+	w.conn.SetWriteDeadline(time.Now().Add(w.patience))
+	if w.ended.Load() {
+		w.raw.SetDeadline(past)
 	}
+	return w.conn.Write(b)
 }
 
 // because puts the end of ctx before err, when that is why err came.
@@ -251,7 +256,7 @@ func (c *Conn) say(timeout time.Duration, line string) error {
 	if err := c.inStep(); err != nil {
 		return err
 	}
-	c.writeWithin(timeout)
+	c.patience = timeout
 	c.w.WriteString(line)
 	c.w.WriteString("\r\n")
 	return c.flush()

@@ -126,7 +126,7 @@ func (t *transaction) envelope() bool {
 		return false
 	}
 	pipelined := t.offer.Has("PIPELINING")
-	t.writeWithin(t.cfg.Timeouts.Mail)
+	t.patience = t.cfg.Timeouts.Mail
 	if pipelined {
 		t.putAll()
 		if err := t.flush(); err != nil {
@@ -216,7 +216,7 @@ func (t *transaction) exchange(s Stage, timeout time.Duration, pipelined bool, p
 			t.fail(s, err)
 			return nil, false
 		}
-		t.writeWithin(timeout)
+		t.patience = timeout
 		put()
 		if err := t.flush(); err != nil {
 			t.fail(s, err)
@@ -235,31 +235,19 @@ func (t *transaction) exchange(s Stage, timeout time.Duration, pipelined bool, p
 	return reply, true
 }
 
-// contentBlock is how much content is read at a time: few reads, and little
-// memory for each connection.
-const contentBlock = 32 << 10
-
 // content sends what r has, and reads what the peer says to it.
 func (t *transaction) content(r io.Reader) {
+	t.patience = t.cfg.Timeouts.DataBlock
 	dot := smtp.DataWriter{W: t.w}
-	buf := make([]byte, contentBlock)
-	for {
-		n, err := r.Read(buf)
-		t.writeWithin(t.cfg.Timeouts.DataBlock)
-		if n > 0 {
-			if _, err := dot.Write(buf[:n]); err != nil {
-				t.lastWords(err)
-				return
-			}
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil { // no dot: the peer must not take half a message
-			t.Abort()
-			t.fail(StageData, fmt.Errorf("read content: %w", err))
-			return
-		}
+	_, err := io.Copy(&dot, r)
+	if _, failed := t.w.Write(nil); failed != nil { // the buffer keeps its error
+		t.lastWords(failed)
+		return
+	}
+	if err != nil { // no dot: the peer must not take half a message
+		t.Abort()
+		t.fail(StageData, fmt.Errorf("read content: %w", err))
+		return
 	}
 	dot.Close()
 	if err := t.flush(); err != nil {
