@@ -25,6 +25,17 @@ func (l *LineChecker) Add(b []byte) bool {
 	if l.broken() {
 		return false
 	}
+	crBefore := l.cr
+	if l.good(b) {
+		return true
+	}
+	l.err = firstViolation(b, crBefore) // goes before a line that is too long
+	return false
+}
+
+// good is Add for content without violations; it finds that there is one, but
+// not which is the first.
+func (l *LineChecker) good(b []byte) bool {
 	crs, lfs := 0, 0
 	if l.cr {
 		crs = 1 // it waits for its LF
@@ -41,7 +52,6 @@ func (l *LineChecker) Add(b []byte) bool {
 		}
 		l.grow(j + 1)
 		if !l.cr {
-			l.fail(ErrBareLF)
 			return false
 		}
 		l.line, l.cr = 0, false
@@ -52,15 +62,23 @@ func (l *LineChecker) Add(b []byte) bool {
 	if l.cr {
 		lfs++ // may come yet
 	}
-	if crs != lfs {
-		l.fail(ErrBareCR)
-		return false
+	return crs == lfs && bytes.IndexByte(b, 0) < 0
+}
+
+// firstViolation looks octet by octet; cr tells that the octet before b is CR.
+func firstViolation(b []byte, cr bool) *Reply {
+	for _, c := range b {
+		switch {
+		case cr && c != '\n':
+			return ErrBareCR
+		case !cr && c == '\n':
+			return ErrBareLF
+		case c == 0:
+			return ErrNUL
+		}
+		cr = c == '\r'
 	}
-	if bytes.IndexByte(b, 0) >= 0 {
-		l.fail(ErrNUL)
-		return false
-	}
-	return true
+	return ErrBareCR // the last octet, and not good: cannot be
 }
 
 var cr = []byte{'\r'}
@@ -69,7 +87,7 @@ var cr = []byte{'\r'}
 // a CR at the very end is a bare one.
 func (l *LineChecker) Finish() {
 	if l.cr && !l.broken() {
-		l.fail(ErrBareCR)
+		l.err = ErrBareCR
 	}
 }
 
@@ -87,12 +105,5 @@ func (l *LineChecker) grow(n int) {
 	}
 }
 
-// fail puts broken framing before a long line: it is what decides how the
-// session goes on.
-func (l *LineChecker) fail(r *Reply) {
-	if !l.broken() {
-		l.err = r
-	}
-}
-
+// broken tells that not only a line is too long.
 func (l *LineChecker) broken() bool { return l.err != nil && l.err != ErrLongLine }

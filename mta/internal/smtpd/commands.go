@@ -55,8 +55,9 @@ var commands = map[string]command{
 func (s *session) dispatch(ctx context.Context, verb, arg string) *smtp.Reply {
 	c, ok := commands[verb]
 	if !ok {
-		return errUnknown
+		return errUnknown // not logged: the word may be a password
 	}
+	s.verb = verb
 	if c.plain && arg != "" {
 		return errNoArgument
 	}

@@ -74,6 +74,7 @@ func (s *session) rcpt(ctx context.Context, arg string) *smtp.Reply {
 		return errChunksOpen
 	}
 	path, opts, err := smtp.ParseRcpt(arg)
+	s.asked = path
 	switch {
 	case err != nil:
 		return smtp.ReplyTo(err)

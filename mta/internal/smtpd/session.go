@@ -36,6 +36,8 @@ type session struct {
 	lookups sync.WaitGroup // the goroutine that finds name
 
 	tx       *mail.Transaction
+	verb     string    // of the command in hand, for the log; empty: none that we know
+	asked    mail.Path // of the RCPT in hand, for the log
 	accepted int       // RCPT commands that were taken, also those that named a recipient again
 	chunks   *incoming // content that BDAT brings
 
@@ -137,6 +139,7 @@ func (s *session) next(ctx context.Context) {
 		s.end(errShutdown)
 		return
 	}
+	s.verb, s.asked = "", mail.Path{}
 	s.wire.await(s.srv.limits.Idle, 0, s.tx == nil)
 	line, err := s.wire.readLine(maxCommandLine)
 	if err != nil {
@@ -144,12 +147,11 @@ func (s *session) next(ctx context.Context) {
 		return
 	}
 	if !isPlain(line) {
-		s.answer(errCharacters, "")
+		s.answer(errCharacters)
 		return
 	}
 	verb, arg := smtp.SplitCommand(string(line))
-	verb = strings.ToUpper(verb)
-	s.answer(s.dispatch(ctx, verb, arg), verb)
+	s.answer(s.dispatch(ctx, strings.ToUpper(verb), arg))
 }
 
 // isPlain tells whether a command line has no control characters.
@@ -177,7 +179,7 @@ var (
 func (s *session) badLine(err error) {
 	switch {
 	case errors.Is(err, errLongLine):
-		s.answer(errCommandLine, "")
+		s.answer(errCommandLine)
 	case errors.Is(err, errBareLine):
 		// What comes next may have been meant as a part of the line.
 		s.end(errCommandLF)
@@ -209,7 +211,7 @@ func (s *session) end(r *smtp.Reply) {
 
 // answer writes the reply to a command, unless the handler did (nil), and
 // counts it.
-func (s *session) answer(r *smtp.Reply, verb string) {
+func (s *session) answer(r *smtp.Reply) {
 	if r == nil {
 		return
 	}
@@ -225,9 +227,17 @@ func (s *session) answer(r *smtp.Reply, verb string) {
 		return
 	}
 	s.reply(r)
-	if r.Code >= 400 {
-		s.rejected(r, slog.String("command", verb))
+	if r.Code < 400 {
+		return
 	}
+	var attrs []slog.Attr
+	if s.verb != "" {
+		attrs = append(attrs, slog.String("command", s.verb))
+	}
+	if !s.asked.IsNull() {
+		attrs = append(attrs, slog.String("rcpt", s.asked.String()))
+	}
+	s.rejected(r, attrs...)
 }
 
 // reply puts r where the next read sends it from.
