@@ -61,6 +61,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 				{"crepes.fr", Endpoint{Scheme: "smtp", Host: "127.0.0.1", Port: 2526}},
 				{"*.crepes.fr", Endpoint{Scheme: "mx"}},
 				{"smarthost.example", Endpoint{"smtps", "smarthost.example", 465, "alice", "p@ss:w/rd"}},
+				{"user.example", Endpoint{"smtp", "smarthost.example", 587, "alice", "p@ss:w/rd"}},
 				{"six.example", Endpoint{Scheme: "lmtp", Host: "::1", Port: 24}},
 				{"*", Endpoint{"smtps", "mx.example.org", 465, "bob", "x"}},
 			},

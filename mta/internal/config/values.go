@@ -204,7 +204,11 @@ func (e *Endpoint) setPort(port string) error {
 	if (e.User == "") != (e.Password == "") {
 		return &unitError{"has only one of user and password", "write both, as in smtp://user:${PASSWORD}@host:587"}
 	}
-	if e.Port = defaultPorts[e.Scheme]; port == "" && e.Port == 0 {
+	e.Port = defaultPorts[e.Scheme]
+	if e.User != "" && e.Scheme == "smtp" {
+		e.Port = 587 // a smarthost takes its users' mail there (RFC 6409 §3.1)
+	}
+	if port == "" && e.Port == 0 {
 		return &unitError{"has no port", "write scheme://host:port"}
 	}
 	if port == "" {
