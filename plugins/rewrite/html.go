@@ -31,18 +31,11 @@ func htmlEnd(b []byte) (at int, close string) {
 			html = i
 			i += len("</html")
 		case len(rest) > 1 && (isLetter(rest[1]) || rest[1] == '/' && len(rest) > 2 && isLetter(rest[2])):
-			n, close := tagLen(rest)
+			n, close := elementLen(rest)
 			if n < 0 {
 				return tail(b, body, html, close)
 			}
 			i += n
-			if name := rawElement(rest); name != "" {
-				end := endOf(b[i:], name)
-				if end < 0 {
-					return tail(b, body, html, "</"+name+">")
-				}
-				i += end
-			}
 		default:
 			i++
 		}
@@ -81,6 +74,24 @@ func commentLen(b []byte) int {
 			}
 		}
 	}
+}
+
+// elementLen is the length of the tag that b begins with, and of what is in
+// the element if that is no markup; -1 if it does not end, and then what ends
+// it.
+func elementLen(b []byte) (n int, close string) {
+	name, end := rawElement(b), ""
+	if name != "" {
+		end = "</" + name + ">"
+	}
+	if n, close = tagLen(b); n < 0 || name == "" {
+		return n, close + end
+	}
+	in := endOf(b[n:], name)
+	if in < 0 {
+		return -1, end
+	}
+	return n + in, ""
 }
 
 // tagLen is the length of the tag that b begins with; -1 if it does not end,

@@ -27,6 +27,9 @@
 package mta
 
 import (
+	"errors"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/wasmta/wasmta/sdk/abi"
@@ -56,7 +59,7 @@ func OnLoad(f func() error) {
 		if err == nil {
 			return 0
 		}
-		refuseToLoad(err.Error())
+		refuseToLoad(err)
 		return 1
 	}
 }
@@ -67,13 +70,29 @@ func OnMessage(f func(*Message) Verdict) {
 	guest.Hooks.Message = func() int32 { return int32(f(&Message{})) }
 }
 
-// refuseToLoad gives the reason as a reply, from which the host makes the
-// error, and in the log if it is too long for one.
-func refuseToLoad(text string) {
-	if guest.Reply(550, "", text) < 0 {
-		Error(text)
-		guest.Reply(550, "", printable(text, maxReplyText))
+// refuseToLoad gives the reason as a reply, of which the host makes its error.
+// If there are more findings than fit one line, all of them are in the log.
+func refuseToLoad(err error) {
+	text := err.Error()
+	var config *ConfigError
+	if errors.As(err, &config) && len(text) > maxReason {
+		text = summary(config.Findings)
 	}
+	guest.Reply(550, "", printable(text, maxReason))
+}
+
+// summary logs findings, and is as many of them as fit.
+func summary(findings []string) string {
+	for _, f := range findings {
+		Error(f)
+	}
+	for n := len(findings) - 1; n > 0; n-- {
+		more := "; and " + strconv.Itoa(len(findings)-n) + " more, which are in the log"
+		if s := strings.Join(findings[:n], "; ") + more; len(s) <= maxReason {
+			return s
+		}
+	}
+	return findings[0]
 }
 
 // Reject refuses the message for good: the client hears code (500 to 599), the
@@ -116,7 +135,7 @@ const failure Verdict = -1
 // The most of a text that the host takes, in octets.
 const (
 	maxReplyText = 490
-	maxReason    = 1000
+	maxReason    = 280 // a log line has it, among other things
 )
 
 func refuse(v Verdict, code int, enhanced, text string) Verdict {

@@ -181,8 +181,9 @@ func UTF8Type(mediaType, old string) string {
 	for params != "" {
 		var one string
 		one, params = cutParameter(params)
-		name, _, ok := strings.Cut(one, "=")
-		if ok && !strings.EqualFold(strings.TrimSpace(name), "charset") {
+		name, value, _ := strings.Cut(one, "=")
+		name = strings.TrimSpace(name)
+		if name != "" && value != "" && !strings.EqualFold(name, "charset") {
 			t += "; " + strings.TrimSpace(one)
 		}
 	}

@@ -71,7 +71,7 @@ func Run(t testing.TB, c Case) Result {
 	}
 	plugin.Lock()
 	defer plugin.Unlock()
-	r := Result{From: c.From, To: recipientsOf(c), Message: c.Message}
+	r := Result{From: c.Sender(), To: recipientsOf(c), Message: c.Message}
 	if r.LoadError = load(&c, config, &r); r.LoadError == "" {
 		ask(&c, config, &r)
 	}
@@ -122,7 +122,7 @@ func ask(c *Case, config []byte, r *Result) {
 
 func (c *Case) input(config []byte, r *Result) host.Input {
 	in := host.Input{
-		Hook: abi.HookMessage, Config: config, Context: c.Context, Sender: c.From, Recipients: recipientsOf(*c),
+		Hook: abi.HookMessage, Config: config, Context: c.Context, Sender: c.Sender(), Recipients: recipientsOf(*c),
 		Open:             func() (host.Message, error) { return open(c.Message) },
 		Replace:          open,
 		RecipientReplies: c.LMTP,
@@ -132,15 +132,20 @@ func (c *Case) input(config []byte, r *Result) host.Input {
 	return in
 }
 
+// Sender is c.From as the server has it: empty for the null reverse-path.
+func (c *Case) Sender() string {
+	if c.From == "<>" {
+		return ""
+	}
+	return c.From
+}
+
 func (c *Case) now() time.Time { return c.Now }
 
 func (c Case) withDefaults() Case {
 	d := Defaults
-	switch c.From {
-	case "":
+	if c.From == "" {
 		c.From = d.From
-	case "<>":
-		c.From = ""
 	}
 	if c.To == nil {
 		c.To = d.To

@@ -43,7 +43,7 @@ func (r *Result) log(level abi.Level, text string) {
 
 // Text is the result without its message, a line for each thing:
 //
-//	load: why the plugin refuses to start (then there is no other line)
+//	load: why the plugin refuses to start (then there are only lines of log)
 //	verdict: reject
 //	reply: 550 5.7.1 No, thank you
 //	reason: looks like spam
@@ -54,11 +54,15 @@ func (r *Result) log(level abi.Level, text string) {
 //	note: key=value
 //	log: warn: text
 func (r *Result) Text() string {
-	if r.LoadError != "" {
-		return "load: " + r.LoadError + "\n"
-	}
 	var b strings.Builder
 	line := func(key, value string) { b.WriteString(key + ": " + value + "\n") }
+	if r.LoadError != "" {
+		line("load", r.LoadError)
+		for _, s := range r.Log {
+			line("log", s)
+		}
+		return b.String()
+	}
 	line("verdict", r.Verdict)
 	if r.Reply != nil {
 		line("reply", replyText(r.Reply))
