@@ -1,0 +1,22 @@
+package spool
+
+import (
+	"log/slog"
+	"testing"
+
+	"github.com/wasmta/wasmta/mta/internal/queue"
+	"github.com/wasmta/wasmta/mta/internal/queue/queuetest"
+)
+
+func TestSpool(t *testing.T) {
+	queuetest.Run(t, func(t testing.TB, dir string) queue.Store { return mustOpen(t, dir) })
+}
+
+func mustOpen(t testing.TB, dir string) *Store {
+	t.Helper()
+	s, err := Open(dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
