@@ -71,7 +71,7 @@ func (d *decoder) checkAccounts(c *Config) {
 		local[domain.Name] = true
 		names = append(names, domain.Name)
 	}
-	open, isOpen := c.openListener()
+	open, isOpen := c.Listen.open()
 	for _, a := range c.Accounts {
 		path := Key("accounts", a.Name)
 		_, domain, _ := cutLast(a.Name, "@")
@@ -88,11 +88,17 @@ func (d *decoder) checkAccounts(c *Config) {
 	}
 }
 
-// openListener returns the first address that other machines can reach.
-func (c *Config) openListener() (string, bool) {
-	for _, l := range c.Listen.All() {
+// LoopbackOnly tells whether no other machine can reach any listener.
+func (l *Listen) LoopbackOnly() bool {
+	_, open := l.open()
+	return !open
+}
+
+// open returns the first address that other machines can reach.
+func (l *Listen) open() (string, bool) {
+	for _, l := range l.All() {
 		for _, a := range l.Addresses {
-			if !a.Loopback() && a != (Address{}) {
+			if !a.Loopback() {
 				return l.Protocol + " on " + a.String(), true
 			}
 		}

@@ -47,8 +47,11 @@ func file() object[Config] {
 }
 
 func listenKeys() object[Listen] {
+	// What cannot be decoded has its finding; it shall not get another one for
+	// being open to the world.
+	harmless := func() Address { return Address{Host: "localhost"} }
 	at := func(name string, of func(*Listen) *[]Address, doc string) key[Listen] {
-		return field(name, list[Address]{elem: address()}, of, doc)
+		return field(name, list[Address]{elem: address(), empty: harmless}, of, doc)
 	}
 	return object[Listen]{keys: []key[Listen]{
 		at("smtp", func(l *Listen) *[]Address { return &l.SMTP }, "SMTP from other MTAs."),

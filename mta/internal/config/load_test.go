@@ -245,6 +245,18 @@ func TestHostileFilesAreRefusedSoon(t *testing.T) {
 	}
 }
 
+func TestLoopbackIsToldFromTheRest(t *testing.T) {
+	for address, want := range map[string]bool{
+		"127.0.0.1:25": true, "127.8.9.1:25": true, "[::1]:25": true, "localhost:25": true, "[::ffff:127.0.0.1]:25": true,
+		":25": false, "0.0.0.0:25": false, "[::]:25": false, "192.0.2.1:25": false, ":0": false,
+	} {
+		c := load(t, "hostname: a.example\nlisten: {imap: [127.0.0.1:143], http: [\""+address+"\"]}\n")
+		if got := c.Listen.LoopbackOnly(); got != want {
+			t.Errorf("%s: %v, want %v", address, got, want)
+		}
+	}
+}
+
 func TestAFileThatIsTooLargeOrMissing(t *testing.T) {
 	large := filepath.Join(t.TempDir(), "large.yaml")
 	if err := os.WriteFile(large, make([]byte, maxFile+1), 0o600); err != nil {
