@@ -12,7 +12,7 @@ import (
 const (
 	maxFindings = 100 // a person reads no more; a hostile file could make millions
 	maxDepth    = 64  // of nested values in a plugin's config
-	maxQuoted   = 60  // characters of a value that a finding repeats
+	maxQuoted   = 100 // characters of a value that a finding repeats
 )
 
 // A decoder is one reading of one file.
@@ -21,7 +21,8 @@ type decoder struct {
 	dir      string
 	opts     Options
 	places   map[string]Pos
-	findings Findings
+	findings Findings // maxFindings at most
+	more     int      // how many there were beyond that
 }
 
 // add reports a finding at n. An empty path is the file's top level.
@@ -31,16 +32,22 @@ func (d *decoder) add(n *yaml.Node, at, what, cure string) {
 
 func (d *decoder) addAt(p Pos, at, what, cure string) {
 	if at != "" {
-		what = at + ": " + what
+		what = quotable(at) + ": " + what
 	}
-	what, cure = oneLine(what), oneLine(cure)
-	switch len(d.findings) {
-	case maxFindings:
-		d.findings = append(d.findings, Finding{File: d.file, What: "more findings are not shown", Cure: "mend these first"})
-	default:
-		d.findings = append(d.findings, Finding{File: d.file, Pos: p, What: what, Cure: cure})
-	case maxFindings + 1:
+	if len(d.findings) == maxFindings {
+		d.more++
+		return
 	}
+	d.findings = append(d.findings, Finding{File: d.file, Pos: p, What: oneLine(what), Cure: oneLine(cure)})
+}
+
+// found returns the findings in the order of the file.
+func (d *decoder) found() Findings {
+	d.findings.sort()
+	if d.more > 0 {
+		d.findings = append(d.findings, Finding{File: d.file, What: fmt.Sprintf("findings that are not shown: %d", d.more), Cure: "mend these first"})
+	}
+	return d.findings
 }
 
 // oneLine makes a finding one line, whatever it repeats.

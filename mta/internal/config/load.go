@@ -75,7 +75,7 @@ func State(path string) (string, error) {
 			}
 		}
 	}
-	return c.State, d.findings.Err()
+	return c.State, d.found().Err()
 }
 
 // parse is Load after reading.
@@ -83,7 +83,7 @@ func parse(path string, text []byte, opts Options) (*Config, Findings) {
 	d := &decoder{file: path, dir: filepath.Dir(path), opts: opts, places: map[string]Pos{}}
 	root := d.root(text)
 	if root == nil {
-		return nil, d.findings
+		return nil, d.found()
 	}
 	c := Defaults()
 	c.File, c.Dir, c.places = path, d.dir, d.places
@@ -91,8 +91,7 @@ func parse(path string, text []byte, opts Options) (*Config, Findings) {
 	file().decode(d, root, "", &c)
 	d.check(&c)
 	if len(d.findings) > 0 {
-		d.findings.sort()
-		return nil, d.findings
+		return nil, d.found()
 	}
 	return &c, nil
 }

@@ -223,6 +223,7 @@ func TestHostileFilesAreRefusedSoon(t *testing.T) {
 		"brackets, never ended": head + strings.Repeat("[", 500000),
 		"a line of a megabyte":  "hostname: " + strings.Repeat("a", 1<<20-100) + "\n",
 		"a key of a megabyte":   strings.Repeat("a", 1<<20-100) + ": b\n",
+		"a name of a megabyte":  "hostname: a.example\nplugins: {" + strings.Repeat("a", 1<<20-100) + ": x}\n",
 		"thousands of mistakes": "hostname: a.example\n" + strings.Repeat("x: 1\n", 100000),
 		"an alias of itself":    head + "&x {a: *x}\n",
 	}
