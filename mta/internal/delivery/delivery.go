@@ -5,7 +5,6 @@ package delivery
 
 import (
 	"context"
-	"log/slog"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -57,7 +56,6 @@ type Router struct {
 	Directory Directory
 	Inbox     Inbox
 	Relay     Relay
-	Log       *slog.Logger
 	Observer  Observer // may be nil
 	Parallel  int      // mailboxes at the same time; zero: DefaultParallel
 }

@@ -119,7 +119,7 @@ func (j *job) tryHosts(ctx context.Context) *mail.Result {
 	}
 	if !j.session && j.missed != nil && j.missed.Outcome == mail.Deferred && ctx.Err() == nil {
 		j.fell(j.peer, &hostError{*j.missed})
-		j.logger().Warn("next hop is down", "next_hop", nameOf(j.hop), "reply", j.missed.Text, "err", j.missed.Err)
+		j.logger().Debug("next hop is down", "next_hop", nameOf(j.hop), "reply", j.missed.Text, "err", j.missed.Err)
 	}
 	return j.missed
 }
@@ -182,7 +182,8 @@ func (j *job) use(ctx context.Context, c *connection, reused bool) {
 	}
 	w := &work{job: j, c: c, reused: reused}
 	w.todo, j.pending = j.pending, nil
-	for len(w.todo) > 0 && w.transact(ctx) {
+	most := c.Offer().MailMax // LIMITS MAILMAX (RFC 9422 §4.1); zero: none
+	for len(w.todo) > 0 && (most == 0 || c.Sent() < most) && w.transact(ctx) {
 	}
 	j.pending = append(j.pending, w.todo...)
 	if !w.stale {

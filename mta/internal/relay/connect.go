@@ -52,6 +52,8 @@ func (r *Relay) open(ctx context.Context, hop Hop, host string, addr netip.AddrP
 		conn.Close()
 		return nil, errSelf
 	}
+	state, _ := conn.TLS()
+	r.logger().Debug("connected", "next_hop", where(host, addr), "address", addr, "tls", state.Version != 0, "greeting_name", conn.Offer().Name)
 	return &connection{Conn: conn, name: where(host, addr), addr: addr}, nil
 }
 

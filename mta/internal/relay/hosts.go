@@ -10,11 +10,16 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/net/idna"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 )
+
+// dnsTimeout bounds one lookup: a resolver tries its servers for ten seconds
+// or so; one that hangs longer does not answer.
+const dnsTimeout = 30 * time.Second
 
 var errSelf = errors.New("that is this server")
 
@@ -40,6 +45,10 @@ func (r *Relay) hosts(ctx context.Context, hop Hop) ([]string, *mail.Result) {
 
 // mxHosts does RFC 5321 §5.1, up to where hosts have names.
 func (r *Relay) mxHosts(ctx context.Context, domain string) ([]string, *mail.Result) {
+	if domain == "" { // `postmaster`, which only we know (RFC 5321 §4.5.1)
+		res := bounced(550, "5.1.3", "recipient without a domain")
+		return nil, &res
+	}
 	ascii, err := idna.Lookup.ToASCII(domain)
 	if err != nil && mail.HasUTF8(domain) {
 		res := bounced(550, "5.1.2", "bad domain "+domain)
@@ -48,7 +57,9 @@ func (r *Relay) mxHosts(ctx context.Context, domain string) ([]string, *mail.Res
 	if err != nil { // underscores and the like, which DNS does not mind
 		ascii = domain
 	}
-	list, err := r.resolver().LookupMX(ctx, ascii+".")
+	lookup, cancel := context.WithTimeout(ctx, dnsTimeout)
+	list, err := r.resolver().LookupMX(lookup, ascii+".")
+	cancel()
 	if err != nil && len(list) == 0 && !isNotFound(err) {
 		res := deferred(451, "4.4.3", "look up MX of "+domain+": "+dnsReason(err), err)
 		return nil, &res
@@ -105,6 +116,8 @@ func (r *Relay) addresses(ctx context.Context, hop Hop, host string) ([]netip.Ad
 	if hop.Scheme == MX { // what an operator writes may be short for something
 		name += "."
 	}
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
 	found, err := r.resolver().LookupIPAddr(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", host, err)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/foxcpp/go-mockdns"
 )
@@ -200,6 +201,11 @@ func TestMX(t *testing.T) {
 			want:   "bounced xn--bcher-kva.example:25: 553 5.6.7 the next hop does not take internationalized addresses (ours)",
 		},
 		{
+			name: "no domain",
+			rcpt: "postmaster",
+			want: "bounced : 550 5.1.3 recipient without a domain (ours)",
+		},
+		{
 			name:  "an unspecified address",
 			zones: zones{"hamburger.edu.": {A: []string{"0.0.0.0"}}},
 			want:  "bounced hamburger.edu: 550 5.1.2 domain hamburger.edu is not known (ours)",
@@ -318,4 +324,31 @@ func TestResolverAddress(t *testing.T) {
 	if !isNotFound(err) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// mute is a resolver that never answers.
+type mute struct{}
+
+func (mute) LookupMX(ctx context.Context, _ string) ([]*net.MX, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (mute) LookupIPAddr(ctx context.Context, _ string) ([]net.IPAddr, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestMuteResolver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &Relay{Hostname: "crepes.fr", Resolver: mute{}, Routes: []Route{{"static.example", NewHop(SMTP, "backend", 25, "", "")}}}
+		start := time.Now()
+		check(t, r.Deliver(t.Context(), message(t, "bob@hamburger.edu", "bob@static.example"), nil),
+			"deferred hamburger.edu: 451 4.4.3 look up MX of hamburger.edu: timed out (ours)",
+			"deferred backend:25: 451 4.4.3 look up backend: timed out (ours)")
+		if got := time.Since(start); got != dnsTimeout {
+			t.Errorf("took %v", got)
+		}
+		r.Close()
+	})
 }

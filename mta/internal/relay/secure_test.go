@@ -92,6 +92,20 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+func TestReuseUnderTLS(t *testing.T) {
+	cert, _ := certificate(t, "mx.hamburger.edu")
+	s := newSink(t, func(s *sink) { s.server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}} })
+	r := to(t, "smtp://"+s.addr)
+	for range 5 {
+		if res := r.Deliver(t.Context(), message(t, "bob@hamburger.edu"), nil)[0]; res.Outcome != mail.Relayed {
+			t.Error(short(res))
+		}
+	}
+	if all := s.all(); len(all) != 5 || !all[4].tls || s.sessions != 2 { // go-smtp counts EHLO before and after STARTTLS
+		t.Errorf("%d messages in %d sessions", len(all), s.sessions)
+	}
+}
+
 // A plugin that requires TLS does not get plain text.
 func TestRequireTLSByPlugin(t *testing.T) {
 	s := newSink(t, nil)
