@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -143,6 +144,29 @@ func TestACutTransferIsNoMessage(t *testing.T) {
 		}
 	}
 	noFiles(t, srv)
+}
+
+// TestTheMessageOfAClientThatIsGone is queued: the end of the content came,
+// and whether the client heard the answer cannot be known (RFC 1047).
+func TestTheMessageOfAClientThatIsGone(t *testing.T) {
+	srv, q := newServer(t)
+	came, gone := make(chan struct{}), make(chan struct{})
+	srv.Policy = policyFunc(func(context.Context, *mail.Transaction) (mail.Verdict, error) {
+		close(came)
+		<-gone
+		return mail.Accept, nil
+	})
+	conn, err := net.Dial("tcp", serve(t, srv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(conn, "HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<bob@hamburger.edu>\r\nDATA\r\na\r\n.\r\n")
+	<-came
+	conn.Close()
+	close(gone)
+	if err := srv.Shutdown(t.Context()); err != nil || len(q.messages()) != 1 {
+		t.Errorf("%d messages, %v", len(q.messages()), err)
+	}
 }
 
 func TestEnvelope(t *testing.T) {

@@ -114,8 +114,9 @@ func (s *session) borrow() {
 func (s *session) giveBack() {
 	b := s.wire.buffers
 	b.in.Reset(nil)
-	b.out = b.out[:0]
-	s.srv.buffers.Put(b)
+	if b.out = b.out[:0]; cap(b.out) <= bufferSize {
+		s.srv.buffers.Put(b)
+	}
 }
 
 // open does what comes before the first command.

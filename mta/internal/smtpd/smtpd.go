@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -161,6 +162,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	orInt(&l.Recipients, d.Recipients)
 	orInt(&l.Line, d.Line)
+	if l.Line < 0 {
+		l.Line = math.MaxInt
+	}
 	orInt(&l.Connections, d.Connections)
 	orInt(&l.PerAddress, d.PerAddress)
 	orInt(&l.Messages, d.Messages)

@@ -278,3 +278,17 @@ func TestAHandshakeThatNeverComes(t *testing.T) {
 		}
 	})
 }
+
+func TestShutdownDoesNotWaitForAHandshake(t *testing.T) {
+	serverTLS, _ := testTLS(t)
+	inBubble(t, func(t *testing.T, srv *Server, l *pipes) {
+		srv.tls, srv.ImplicitTLS = serverTLS, true
+		conn := l.dial("")
+		defer conn.Close()
+		synctest.Wait()
+		start := time.Now()
+		if err := <-shutdown(t, srv, time.Hour); err != nil || time.Since(start) != 0 {
+			t.Errorf("got %v after %v", err, time.Since(start))
+		}
+	})
+}

@@ -148,11 +148,11 @@ func (w *wire) startTLS(config *tls.Config, timeout time.Duration) (tls.Connecti
 	conn := tls.Server(w.conn, config)
 	w.mu.Lock()
 	deadline := time.Now().Add(timeout)
-	if w.cut {
+	w.idle = true // no transaction is open (RFC 3207 §4)
+	if w.draining {
 		deadline = past
 	}
 	conn.SetDeadline(deadline)
-	w.idle = false // a deadline in the past would break the connection
 	w.mu.Unlock()
 	if err := conn.Handshake(); err != nil {
 		w.err = err
