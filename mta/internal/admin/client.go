@@ -23,7 +23,7 @@ import (
 
 const (
 	dialTimeout   = 5 * time.Second
-	answerTimeout = 2 * time.Minute // until an answer begins: a reload builds plugins
+	answerTimeout = longTimeout // until an answer begins
 )
 
 // A Client talks to the server of one state folder. Make it with [Connect].

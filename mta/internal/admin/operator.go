@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/queue"
@@ -43,7 +44,14 @@ func (s *Server) serveAbout(w http.ResponseWriter, _ *http.Request) {
 	s.answer(w, http.StatusOK, about)
 }
 
+// unhurried gives an answer more time than the public page has.
+func unhurried(w http.ResponseWriter) {
+	// A writer that knows no deadline has none to extend.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(longTimeout))
+}
+
 func (s *Server) serveReload(w http.ResponseWriter, r *http.Request) {
+	unhurried(w)
 	if err := s.Reload(r.Context()); err != nil {
 		s.answer(w, http.StatusUnprocessableEntity, problem{err.Error()})
 		return
@@ -75,6 +83,7 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	unhurried(w)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := json.NewEncoder(w)
 	var after mail.QueueID
@@ -122,6 +131,7 @@ func (s *Server) serveContent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer from.Close()
+	unhurried(w)
 	w.Header().Set("Content-Type", "message/rfc822")
 	if _, err := io.Copy(w, from); err != nil {
 		s.log().Debug("content of a queued message", "queue_id", r.PathValue("id"), "err", err)
@@ -146,6 +156,7 @@ func (s *Server) change(do operation) http.HandlerFunc {
 		if !ok {
 			return
 		}
+		unhurried(w)
 		answer := Change{Failed: map[mail.QueueID]string{}}
 		named := c.Filter.IDs
 		c.Filter.IDs = s.present(r.Context(), named, answer.Failed)

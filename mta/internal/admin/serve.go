@@ -15,7 +15,8 @@ import (
 const (
 	headerTimeout  = 5 * time.Second  // a request's header section
 	readTimeout    = 10 * time.Second // a request
-	writeTimeout   = time.Minute      // an answer: a large message, a long list
+	writeTimeout   = time.Minute      // an answer
+	longTimeout    = 10 * time.Minute // an answer to the operator that may be long, or late: a list, a reload that builds plugins
 	idleTimeout    = time.Minute      // between requests
 	drainTimeout   = 5 * time.Second  // requests that run when the server ends
 	maxHeader      = 16 << 10         // octets
@@ -34,7 +35,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, h http.Handler) erro
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
 		ConnContext:       withPeer,
-		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(s.log().Handler(), slog.LevelDebug),
 	}
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
