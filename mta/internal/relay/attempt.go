@@ -132,7 +132,8 @@ func (j *job) tryHost(ctx context.Context, host string, left *int) bool {
 		j.miss(nameless(j.hop, host, err))
 		return ctx.Err() == nil
 	}
-	for _, addr := range addrs {
+	for i := 0; i < len(addrs); i++ {
+		addr := addrs[i]
 		if j.tried[addr] {
 			continue
 		}
@@ -146,8 +147,10 @@ func (j *job) tryHost(ctx context.Context, host string, left *int) bool {
 			continue
 		}
 		j.up(j.peer)
-		j.use(ctx, c, false)
-		break
+		if !j.use(ctx, c, false) {
+			break
+		}
+		i-- // the same address once more
 	}
 	return len(j.pending) > 0 && *left > 0 && ctx.Err() == nil
 }
@@ -175,8 +178,9 @@ func (j *job) miss(res mail.Result) {
 
 // use sends the message on c to all that are pending, in as many transactions
 // as it takes. Those that c leaves pending may be tried on another host. A
-// reused connection that turns out to be dead has changed nothing.
-func (j *job) use(ctx context.Context, c *connection, reused bool) {
+// reused connection that turns out to be dead has changed nothing. A connection
+// is worn when the host has to be asked on another one for those that are left.
+func (j *job) use(ctx context.Context, c *connection, reused bool) (worn bool) {
 	if j.Observer != nil {
 		j.Observer.Connected(c.name, reused)
 	}
@@ -185,15 +189,17 @@ func (j *job) use(ctx context.Context, c *connection, reused bool) {
 	most := c.Offer().MailMax // LIMITS MAILMAX (RFC 9422 §4.1); zero: none
 	for len(w.todo) > 0 && (most == 0 || c.Sent() < most) && w.transact(ctx) {
 	}
-	j.pending = append(j.pending, w.todo...)
+	j.pending = append(w.todo, j.pending...) // who was not asked for comes first
+	worn = most > 0 && c.Sent() >= most && len(w.todo) > 0
 	if !w.stale {
 		j.session = true
 		if j.tried == nil {
 			j.tried = make(map[netip.AddrPort]bool)
 		}
-		j.tried[c.addr] = true
+		j.tried[c.addr] = !worn
 	}
 	j.keep(j.peer, c)
+	return worn
 }
 
 // A work is a job on one connection.

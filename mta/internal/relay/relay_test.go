@@ -87,6 +87,20 @@ func enough(n, code int) func(*sinkSession, string) error {
 	}
 }
 
+// A server that takes so many messages on a connection is connected to again.
+func TestMailMax(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dialogue := strings.ReplaceAll(takes, "250 HELP", "250 LIMITS MAILMAX=1 RCPTMAX=1") + bye
+		r, w := staticRelay(t, dialogue, strings.ReplaceAll(dialogue, "bob@", "carol@"))
+		check(t, r.Deliver(t.Context(), message(t, "bob@hamburger.edu", "carol@hamburger.edu"), nil),
+			"relayed 192.0.2.1:2525: 250 2.0.0 taken", "relayed 192.0.2.1:2525: 250 2.0.0 taken")
+		if got := len(strings.Fields(w.dials())); got != 2 {
+			t.Errorf("%d connections, want 2", got)
+		}
+		w.done(r)
+	})
+}
+
 // A server that has enough before the first recipient is not asked again and
 // again.
 func TestEnoughOfNothing(t *testing.T) {
