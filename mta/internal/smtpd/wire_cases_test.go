@@ -12,12 +12,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/smtp"
+	"github.com/wasmta/wasmta/mta/internal/transcript"
 )
 
 // The cases of this file are those in which go-smtp's server does not do what
@@ -41,6 +43,7 @@ var wireCases = []struct {
 	{name: "RSET ends a BDAT transaction before the next one", run: resetBDAT, races: true},
 	{name: "postmaster without a domain", run: replies("RCPT TO:<postmaster>", "250 ")},
 	{name: "SIZE of 4 GiB", knobs: knobs{maxSize: 8 << 30}, run: mailReplies("MAIL FROM:<a@crepes.fr> SIZE=4294967296", "250 ")},
+	{name: "BY is no parameter of RCPT", knobs: knobs{deliverBy: true}, run: replies("RCPT TO:<bob@hamburger.edu> BY=120;R", "555 5.5.4 ")},
 	{name: "a quoted local part stays quoted", run: quoted},
 	{name: "a wrapped reply is said, and no more", knobs: knobs{wrapped: true}, run: wrappedReply},
 	{name: "a message of exactly the limit", knobs: knobs{maxSize: 20}, run: exactSize},
@@ -72,12 +75,34 @@ func TestWireCases(t *testing.T) {
 	}
 }
 
+// TestASlowClientIsNoDeadOne is the case of a time-out that is for all of the
+// content instead of the pause between two pieces of it. TestSlowClients has
+// our server's part.
+func TestASlowClientIsNoDeadOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		srv := (&peer{}).goSMTP(knobs{timeout: 5 * time.Minute})
+		l := newPipes()
+		served := make(chan error, 1)
+		go func() { served <- srv.Serve(l) }()
+		err := transcript.Script{Timeout: time.Second}.Play(l.dial(""), "testdata/slow/steady.txt")
+		if err == nil {
+			t.Error("go-smtp's server behaves now: the case shows nothing any more")
+		} else {
+			t.Logf("go-smtp's server: %v", err)
+		}
+		srv.Close()
+		<-served
+	})
+}
+
 // knobs are how a case wants its server.
 type knobs struct {
 	timeout time.Duration // for octets to come
 	maxSize int64         // of a message
 	wrapped bool          // the answer to content is an error that wraps a reply
 	full    bool          // a limit of connections is reached
+
+	deliverBy bool // go-smtp's DELIVERBY is on
 }
 
 // A peer is a server under test.
@@ -139,6 +164,20 @@ func ours(t *testing.T, k knobs) *peer {
 
 func theirs(t *testing.T, k knobs) *peer {
 	p := &peer{writes: &atomic.Int64{}}
+	srv := p.goSMTP(k)
+	srv.TLSConfig, p.tls = testTLS(t)
+	p.shutdown = srv.Shutdown
+	p.addr = listen(t, p.writes, func(l net.Listener) error {
+		if err := srv.Serve(l); !errors.Is(err, gosmtp.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}, func() { srv.Close() })
+	return p
+}
+
+// goSMTP is go-smtp's server over a backend that stores in p.
+func (p *peer) goSMTP(k knobs) *gosmtp.Server {
 	srv := gosmtp.NewServer(gosmtp.BackendFunc(func(*gosmtp.Conn) (gosmtp.Session, error) {
 		if k.full {
 			return nil, &gosmtp.SMTPError{Code: 421, EnhancedCode: gosmtp.EnhancedCode{4, 3, 2}, Message: "Full"}
@@ -148,16 +187,9 @@ func theirs(t *testing.T, k knobs) *peer {
 	srv.Domain = "hamburger.edu"
 	srv.ReadTimeout = k.timeout
 	srv.MaxMessageBytes = k.maxSize
-	srv.TLSConfig, p.tls = testTLS(t)
+	srv.EnableDELIVERBY = k.deliverBy
 	srv.ErrorLog = quiet{}
-	p.shutdown = srv.Shutdown
-	p.addr = listen(t, p.writes, func(l net.Listener) error {
-		if err := srv.Serve(l); !errors.Is(err, gosmtp.ErrServerClosed) {
-			return err
-		}
-		return nil
-	}, func() { srv.Close() })
-	return p
+	return srv
 }
 
 type quiet struct{}
