@@ -2,6 +2,7 @@ package condition
 
 import (
 	"net/netip"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -149,6 +150,24 @@ func TestNamesAreThoseOfValues(t *testing.T) {
 	}
 	for name := range have {
 		t.Errorf("%s is in values and not in the table", name)
+	}
+}
+
+// TestReferenceIsThatOfTheDocuments holds the page that operators read; with
+// UPDATE=1 it is written.
+func TestReferenceIsThatOfTheDocuments(t *testing.T) {
+	const page = "../../docs/conditions.md"
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(page, []byte(Reference()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(b) != Reference() {
+		t.Errorf("%s is not Reference(); write it anew with UPDATE=1", page)
 	}
 }
 

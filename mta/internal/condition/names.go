@@ -135,12 +135,33 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// Reference is the table of names in Markdown.
+// Reference is the page about conditions, in Markdown.
 func Reference() string {
 	var b strings.Builder
-	b.WriteString("| name | type | meaning | example |\n|---|---|---|---|\n")
+	b.WriteString(introduction)
+	b.WriteString("\n| name | type | meaning | example |\n|---|---|---|---|\n")
 	for _, n := range Names {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` |\n", n.Name, n.Type, n.Text, strings.ReplaceAll(n.Example, "|", `\|`))
 	}
 	return b.String()
 }
+
+const introduction = `# Conditions
+
+<!-- written by a test of mta/internal/condition from its table of names -->
+
+The ` + "`when:`" + ` of a stage is an expression that is true or false:
+
+` + "```yaml" + `
+pipeline:
+  - plugin: rewrite
+    when: size < 1048576 && !authenticated && sender_domain != "hamburger.edu"
+` + "```" + `
+
+It is type-checked when the pipeline file is read, by ` + "`mta check`" + ` too: a name that is not in the
+table, text compared with a number, a regular expression or a network that is none are refused with their
+place. Operators are ` + "`== != < <= > >= && || ! in contains startsWith endsWith matches`" + `, and the
+words ` + "`and or not`" + `; lists have ` + "`any(list, # == …)`, `all`, `none`, `len`" + `. The whole
+language is described at [expr-lang.org](https://expr-lang.org/docs/language-definition). An expression that
+fails on a message is a failure of its stage, and ` + "`on_error`" + ` decides.
+`

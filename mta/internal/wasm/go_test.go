@@ -1,0 +1,90 @@
+package wasm
+
+import (
+	"sync"
+	"testing"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/sdk/abi"
+)
+
+// goGuest builds testdata/trivial, once for all tests.
+func goGuest(t testing.TB) []byte {
+	t.Helper()
+	module, err := trivial()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return module
+}
+
+var cacheDir string // set by TestMain
+
+var trivial = sync.OnceValues(func() ([]byte, error) {
+	return (&Builder{CacheDir: cacheDir}).Build(background, "testdata/trivial")
+})
+
+func loadGo(t testing.TB, rt *Runtime) *Plugin {
+	t.Helper()
+	p, err := rt.Load(background, LoadOptions{Name: "trivial", Wasm: goGuest(t), MemoryLimit: 32 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestGoGuest(t *testing.T) {
+	p := loadGo(t, newRuntime(t, Options{CacheDir: cacheDir}))
+	tx := transaction()
+	if _, err := p.Handle(t.Context(), abi.HookMessage, tx); err != nil {
+		t.Fatal(err)
+	}
+	b, err := mail.ReadAll(tx.Content)
+	if err != nil || string(b) != "X-Trivial: yes\r\n"+letter {
+		t.Errorf("got %q, %v", b, err)
+	}
+	_, err = p.Handle(t.Context(), abi.HookData, transaction())
+	if e, ok := err.(*Error); !ok || e.Kind != KindTrap || e.Detail != "unreachable: panic: at the disco" {
+		t.Errorf("a panic: got %v", err)
+	}
+	_, err = p.Handle(t.Context(), abi.HookRcpt, transaction())
+	if e, ok := err.(*Error); !ok || e.Kind != KindMemory || e.Detail != "ran out of memory, the limit is 32MiB" {
+		t.Errorf("memory: got %v", err)
+	}
+	if _, err := p.Handle(t.Context(), abi.HookHelo, transaction()); err != nil {
+		t.Errorf("after the errors: %v", err)
+	}
+}
+
+// BenchmarkHandle asks a Go guest that does nothing, one that asks for the
+// size, and one that inserts a header field; with and without the watch that
+// stops a guest at its deadline.
+func BenchmarkHandle(b *testing.B) {
+	for name, untimed := range map[string]bool{"timed": false, "untimed": true} {
+		for what, hook := range map[string]string{"nothing": abi.HookHelo, "size": abi.HookMail, "header": abi.HookMessage} {
+			b.Run(what+"/"+name, func(b *testing.B) {
+				rt := newRuntime(b, Options{CacheDir: cacheDir})
+				rt.untimed = untimed
+				p := loadGo(b, rt)
+				b.ReportAllocs()
+				for b.Loop() {
+					if _, err := p.Handle(b.Context(), hook, transaction()); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkInstance makes instances of a Go guest.
+func BenchmarkInstance(b *testing.B) {
+	p := loadGo(b, newRuntime(b, Options{CacheDir: cacheDir}))
+	for b.Loop() {
+		inst, err := p.newInstance(background)
+		if err != nil {
+			b.Fatal(err)
+		}
+		inst.discard(background)
+	}
+}
