@@ -28,7 +28,7 @@ func (s *session) data(ctx context.Context, _ string) *smtp.Reply {
 	in := s.srv.newIncoming(s.trace)
 	defer in.discard()
 	s.wire.await(s.srv.limits.Data, s.srv.limits.DataIdle, false)
-	if err := in.readData(s.wire, s.tooLarge); err != nil {
+	if err := in.readData(s.wire); err != nil {
 		s.dataBroken(err)
 		return nil
 	}
@@ -70,21 +70,17 @@ func (s *session) bdat(ctx context.Context, arg string) *smtp.Reply {
 	if s.chunks == nil {
 		s.chunks = s.srv.newIncoming(s.trace)
 	}
-	if err := s.chunks.readChunk(s.wire, size, s.tooLarge); err != nil {
+	if err := s.chunks.readChunk(s.wire, size); err != nil {
 		s.dataBroken(err)
 		return nil
 	}
-	if last {
+	switch {
+	case last:
 		defer s.endTransaction()
-		s.chunks.lines.Finish()
-		if bad := s.chunks.lines.Err(); bad != nil {
-			s.chunks.refuse(bad)
-		}
 		s.chunks.finish()
 		s.conclude(ctx, s.chunks)
 		return nil
-	}
-	if s.chunks.err != nil {
+	case s.chunks.err != nil:
 		return s.chunks.err
 	}
 	return s.ok(smtp.Enh{2, 0, 0}, "Chunk received")

@@ -2,7 +2,6 @@ package smtpd
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	gosmtp "github.com/emersion/go-smtp"
@@ -43,7 +42,7 @@ func (s *session) mail(_ context.Context, arg string) *smtp.Reply {
 	case path.NeedsUTF8() && !opts.UTF8:
 		return errNoUTF8
 	case opts.Size > s.srv.limits.Message:
-		return s.tooLarge()
+		return s.srv.tooLarge()
 	}
 	s.takeName()
 	s.begin(mail.Envelope{
@@ -62,10 +61,6 @@ func shown(p mail.Path) string {
 		return "<>"
 	}
 	return p.String()
-}
-
-func (s *session) tooLarge() *smtp.Reply {
-	return &smtp.Reply{Code: 552, Enh: smtp.Enh{5, 3, 4}, Text: fmt.Sprintf("Message over %d octets", s.srv.limits.Message)}
 }
 
 // rcpt adds a recipient (RFC 5321 §4.1.1.3).

@@ -49,6 +49,10 @@ func (in *incoming) received() int64 {
 	return in.onDisk + int64(len(*in.mem)) - int64(in.trace)
 }
 
+func (srv *Server) tooLarge() *smtp.Reply {
+	return &smtp.Reply{Code: 552, Enh: smtp.Enh{5, 3, 4}, Text: fmt.Sprintf("Message over %d octets", srv.limits.Message)}
+}
+
 // refuse drops what came so far; the first reason stays.
 func (in *incoming) refuse(r *smtp.Reply) {
 	if in.err == nil {
@@ -58,12 +62,12 @@ func (in *incoming) refuse(r *smtp.Reply) {
 }
 
 // settle is called after octets were appended to mem.
-func (in *incoming) settle(tooLarge func() *smtp.Reply) {
+func (in *incoming) settle() {
 	switch {
 	case in.err != nil:
 		in.drop()
 	case in.received() > in.srv.limits.Message:
-		in.refuse(tooLarge())
+		in.refuse(in.srv.tooLarge())
 	case len(*in.mem) > memoryContent:
 		if err := in.spill(); err != nil {
 			in.srv.log.Error("content not stored", "err", err)
@@ -97,6 +101,10 @@ func (in *incoming) spill() error {
 
 // finish is called when all octets came. Then content has them, or err is set.
 func (in *incoming) finish() {
+	in.lines.Finish()
+	if bad := in.lines.Err(); bad != nil {
+		in.refuse(bad)
+	}
 	switch {
 	case in.err != nil:
 		return
@@ -186,7 +194,7 @@ var errNoEnd = errors.New("end of DATA in doubt")
 // readData takes the content of DATA off the wire (RFC 5321 §4.1.1.4). When
 // the error is nil, the wire is at the next command; in.err says whether the
 // content was good.
-func (in *incoming) readData(w *wire, tooLarge func() *smtp.Reply) error {
+func (in *incoming) readData(w *wire) error {
 	var d smtp.DataDecoder
 	d.Check.MaxLine = in.srv.limits.Line
 	for done := false; !done; {
@@ -200,7 +208,7 @@ func (in *incoming) readData(w *wire, tooLarge func() *smtp.Reply) error {
 		if bad := d.Err(); bad != nil {
 			in.refuse(bad)
 		}
-		in.settle(tooLarge)
+		in.settle()
 	}
 	if d.Lost() {
 		return errNoEnd
@@ -220,9 +228,9 @@ func nextBlock(w *wire) ([]byte, error) {
 }
 
 // readChunk takes size octets off the wire (RFC 3030 §2).
-func (in *incoming) readChunk(w *wire, size int64, tooLarge func() *smtp.Reply) error {
+func (in *incoming) readChunk(w *wire, size int64) error {
 	if in.received()+size > in.srv.limits.Message {
-		in.refuse(tooLarge())
+		in.refuse(in.srv.tooLarge())
 	}
 	return eachBlock(w, size, func(block []byte) {
 		in.lines.Add(block)
@@ -231,7 +239,7 @@ func (in *incoming) readChunk(w *wire, size int64, tooLarge func() *smtp.Reply) 
 		}
 		if in.err == nil {
 			*in.mem = append(*in.mem, block...)
-			in.settle(tooLarge)
+			in.settle()
 		}
 	})
 }

@@ -84,7 +84,7 @@ type Server struct {
 	limits  Limits // with the defaults filled in
 	log     *slog.Logger
 	tls     *tls.Config
-	stop    context.Context // ends when sessions must end at once
+	stop    context.Context // ends when sessions must end at once; Accept has none to start them from
 	end     context.CancelFunc
 	buffers sync.Pool // of *buffers
 	scratch sync.Pool // of *[]byte, for content while it comes in
@@ -128,7 +128,7 @@ func DefaultLimits() Limits {
 		Data:        10 * time.Minute, // 50 MiB at 90 kB/s
 		DataIdle:    3 * time.Minute,  // RFC 5321 §4.5.3.2.5, from the other side
 		Write:       time.Minute,      // replies are short
-		Handshake:   time.Minute,      //
+		Handshake:   time.Minute,      // three round trips and a slow telephone
 		Errors:      20,               // a list with a few dead addresses still goes through
 		Hops:        50,               // real ways have ten; RFC 5321 §6.3 suggests 100
 	}
