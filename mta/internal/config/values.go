@@ -68,8 +68,20 @@ func text(words string) scalar[string] {
 func hostname() scalar[string] {
 	return scalar[string]{
 		words: "host name", want: "a name such as mail.example.org", show: showText[string],
-		schema: schema{Pattern: `^[^\s@\[\]:/${}]+$`}, parse: parseDomain,
+		schema: schema{Pattern: `^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`}, parse: parseHostname,
 	}
+}
+
+// parseHostname takes a name that may stand in EHLO and in Received:
+// (RFC 5321 §4.1.1.1), and no address.
+func parseHostname(s string) (string, error) {
+	if mail.HasUTF8(s) {
+		return "", &unitError{fmt.Sprintf("%q is not ASCII", quotable(s)), "write the name as DNS has it, with xn--"}
+	}
+	if _, err := netip.ParseAddr(s); err == nil {
+		return "", &unitError{fmt.Sprintf("%q is an address", s), "write a name such as mail.example.org"}
+	}
+	return parseDomain(s)
 }
 
 func parseDomain(s string) (string, error) {
