@@ -7,9 +7,8 @@ import (
 	"context"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/parallel"
 )
 
 // DefaultParallel is how many mailboxes one message is delivered to at the
@@ -69,26 +68,21 @@ var _ mail.Deliverer = (*Router)(nil)
 func (d *Router) Deliver(ctx context.Context, m *mail.Message) []mail.Result {
 	results := make([]mail.Result, len(m.Envelope.Recipients))
 	p := d.plan(m, results)
-	if len(p.copies) == 1 && len(p.hops) == 0 {
-		d.store(ctx, m, p.copies[0], results)
-		return results
+	hops := func() {
+		parallel.Do(0, len(p.hops), func(i int) { d.relay(ctx, m, p.hops[i], results) })
 	}
-	var hops, copies errgroup.Group
-	for _, h := range p.hops {
-		hops.Go(func() error {
-			d.relay(ctx, m, h, results)
-			return nil
-		})
+	copies := func() {
+		parallel.Do(d.parallel(), len(p.copies), func(i int) { d.store(ctx, m, p.copies[i], results) })
 	}
-	copies.SetLimit(d.parallel())
-	for _, c := range p.copies {
-		copies.Go(func() error {
-			d.store(ctx, m, c, results)
-			return nil
-		})
+	switch {
+	case len(p.hops) == 0:
+		copies()
+	case len(p.copies) == 0:
+		hops()
+	default:
+		both := []func(){hops, copies}
+		parallel.Do(0, len(both), func(i int) { both[i]() })
 	}
-	copies.Wait()
-	hops.Wait()
 	return results
 }
 

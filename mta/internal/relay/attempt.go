@@ -184,6 +184,7 @@ func (j *job) use(ctx context.Context, c *connection, reused bool) (worn bool) {
 	if j.Observer != nil {
 		j.Observer.Connected(c.name, reused)
 	}
+	defer j.keep(j.peer, c)
 	w := &work{job: j, c: c, reused: reused}
 	w.todo, j.pending = j.pending, nil
 	most := c.Offer().MailMax // LIMITS MAILMAX (RFC 9422 §4.1); zero: none
@@ -198,7 +199,6 @@ func (j *job) use(ctx context.Context, c *connection, reused bool) (worn bool) {
 		}
 		j.tried[c.addr] = !worn
 	}
-	j.keep(j.peer, c)
 	return worn
 }
 

@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"io"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -154,6 +155,44 @@ func TestUnreadableContent(t *testing.T) {
 	res := to(t, "smtp://"+s.addr).Deliver(t.Context(), m, nil)[0]
 	if res.Outcome != mail.Deferred || res.Enh != "4.3.0" || res.Err == nil || strings.Contains(res.Text, "disk") {
 		t.Errorf("got %s, %v", short(res), res.Err)
+	}
+}
+
+// startling is content that panics.
+type startling struct{ mail.Bytes }
+
+func (s startling) Open() (io.ReadCloser, error) {
+	return io.NopCloser(io.MultiReader(strings.NewReader("half a message\r\n"), startling{})), nil
+}
+
+func (startling) Read([]byte) (int, error) { panic("boo") }
+
+// A panic gets to whoever asked, also from the second of two next hops; the
+// peer gets half a message without an end, and the connection is not used
+// again.
+func TestContentPanics(t *testing.T) {
+	s := newSink(t, nil)
+	r := to(t, "smtp://"+s.addr)
+	m := message(t, "bob@hamburger.edu", "carol@hamburger.edu")
+	m.Content = startling{}
+	m.Envelope.Body = mail.Body8Bit // as it is, without a look into it first
+	addr := netip.MustParseAddrPort(s.addr)
+	m.Envelope.Recipients[1].Route = &mail.NextHop{Host: "localhost", Port: int(addr.Port()), NoMX: true}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		r.Deliver(t.Context(), m, nil)
+	}()
+	for _, p := range r.peers {
+		if p.active != 0 || len(p.idle) != 0 {
+			t.Errorf("%s has %d attempts, %d idle connections", p.hop, p.active, len(p.idle))
+		}
+	}
+	if len(s.all()) != 0 {
+		t.Errorf("the peer took %+v", s.all())
 	}
 }
 

@@ -13,9 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/parallel"
 	"github.com/wasmta/wasmta/mta/internal/smtpc"
 )
 
@@ -90,19 +89,9 @@ func (r *Relay) Deliver(ctx context.Context, m *mail.Message, hop *mail.NextHop)
 	results := make([]mail.Result, len(m.Envelope.Recipients))
 	groups := r.group(m, hop)
 	body := newBody(m.Content)
-	if len(groups) == 1 {
-		r.attempt(ctx, m, body, groups[0], results)
-		return results
-	}
-	var g errgroup.Group
-	g.SetLimit(parallelHops)
-	for _, gr := range groups {
-		g.Go(func() error {
-			r.attempt(ctx, m, body, gr, results) // each writes results of its own
-			return nil
-		})
-	}
-	g.Wait()
+	parallel.Do(parallelHops, len(groups), func(i int) {
+		r.attempt(ctx, m, body, groups[i], results) // each writes results of its own
+	})
 	return results
 }
 

@@ -62,10 +62,17 @@ func (c *Conn) Send(ctx context.Context, env *mail.Envelope, content mail.Conten
 	t := &transaction{Conn: c, env: env, size: content.Size(), report: Report{Answers: make([]Answer, len(env.Recipients))}}
 	stop := c.watch(ctx)
 	defer stop()
+	whole := false
+	defer func() {
+		if !whole { // content panicked: the peer must not take its half for all
+			c.Abort()
+		}
+	}()
 	t.sent++
 	if t.envelope() {
 		t.content(r)
 	}
+	whole = true
 	t.report.Err = because(ctx, t.report.Err)
 	return t.report, nil
 }
