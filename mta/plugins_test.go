@@ -52,6 +52,12 @@ type pluginTest struct {
 
 func newPluginTest(t *testing.T, folder string) *pluginTest {
 	t.Helper()
+	return &pluginTest{module: buildPlugin(t, folder), dir: t.TempDir()}
+}
+
+// buildPlugin builds a plugin as the server does.
+func buildPlugin(t testing.TB, folder string) []byte {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "plugin.wasm")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-buildmode=c-shared", "-o", file, ".")
 	build.Dir = folder
@@ -63,7 +69,7 @@ func newPluginTest(t *testing.T, folder string) *pluginTest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &pluginTest{module: module, dir: t.TempDir()}
+	return module
 }
 
 // run loads the plugin with a case's configuration and asks it.
@@ -138,7 +144,7 @@ func recipientOf(rcpt mail.Recipient) host.Recipient {
 }
 
 // transactionOf is a case as the session hands it to the pipeline.
-func transactionOf(t *testing.T, c mtatest.Case) *mail.Transaction {
+func transactionOf(t testing.TB, c mtatest.Case) *mail.Transaction {
 	t.Helper()
 	tx := &mail.Transaction{
 		ID:       mail.QueueID(c.Context.Queue.ID),
@@ -164,7 +170,7 @@ func transactionOf(t *testing.T, c mtatest.Case) *mail.Transaction {
 	return tx
 }
 
-func path(t *testing.T, s string) mail.Path {
+func path(t testing.TB, s string) mail.Path {
 	t.Helper()
 	p, err := mail.ParsePath(s)
 	if err != nil {

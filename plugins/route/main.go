@@ -52,7 +52,7 @@ func (r *router) route(m *mta.Message) (mta.Verdict, error) {
 		if !j.match(rule) {
 			continue
 		}
-		mta.Debug("rule matched", "rule", label(i, rule.Name))
+		mta.Debug("rule matched", "rule", rule.label)
 		v, err := j.do(rule)
 		if err != nil || v != mta.Continue || j.done() {
 			return v, err

@@ -29,6 +29,8 @@ type rule struct {
 	Discard    bool      `json:"discard"`
 
 	Continue bool `json:"continue"`
+
+	label string // for the log
 }
 
 // addresses are recipients to add. In the file: one, or a list.
@@ -87,8 +89,10 @@ func load() (*router, error) {
 	}
 	r.zone = zone
 	for i := range r.rules {
-		for _, what := range r.rules[i].check() {
-			findings = append(findings, label(i, r.rules[i].Name)+": "+what)
+		rule := &r.rules[i]
+		rule.label = label(i, rule.Name)
+		for _, what := range rule.check() {
+			findings = append(findings, rule.label+": "+what)
 		}
 	}
 	if findings != nil {

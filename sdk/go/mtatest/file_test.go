@@ -1,0 +1,117 @@
+package mtatest
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	c, err := Parse([]byte(`A comment.
+-- config.yaml --
+b: 1
+a: [x, true, null, 1.5, "1"]
+-- envelope --
+from: <>
+to: a@x
+to: b@x
+listener: lmtp
+account: alice
+client: 2001:db8::1
+-- message.eml --
+Subject: x
+
+line
+-- want --
+verdict: continue
+-- want.eml.quoted --
+Subject: "x"\r\n
+\r\n\xff\\
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Sender() != "" || !slices.Equal(c.To, []string{"a@x", "b@x"}) || !c.LMTP || c.Context.Auth.Login != "alice" ||
+		c.Context.Client.IP.String() != "2001:db8::1" || c.Context.Client.PTR != "mail.crepes.fr" {
+		t.Errorf("envelope: %+v", c)
+	}
+	if got, want := string(c.Message), "Subject: x\r\n\r\nline\r\n"; got != want {
+		t.Errorf("message: got %q, want %q", got, want)
+	}
+	if got, want := string(c.Want.Message), "Subject: \"x\"\r\n\r\n\xff\\"; got != want {
+		t.Errorf("want.eml: got %q, want %q", got, want)
+	}
+	if got, err := ToJSON(c.Config); err != nil || string(got) != `{"b":1,"a":["x",true,null,1.5,"1"]}` {
+		t.Errorf("config: got %s, %v", got, err)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	for name, tt := range map[string][2]string{
+		"no want":           {"-- config.yaml --\na: 1\n", "no file want"},
+		"unknown file":      {"-- want --\n-- massage.eml --\n", "file massage.eml: unknown"},
+		"unknown key":       {"-- want --\n-- envelope --\nfrm: a@b\n", `unknown key "frm"`},
+		"bad address":       {"-- want --\n-- envelope --\nclient: here\n", "file envelope: client"},
+		"bad time":          {"-- want --\n-- envelope --\nnow: today\n", "file envelope: now"},
+		"bad quoted octets": {"-- want --\n-- message.eml.quoted --\n\\q\n", "file message.eml.quoted"},
+	} {
+		if _, err := Parse([]byte(tt[0])); err == nil || !strings.Contains(err.Error(), tt[1]) {
+			t.Errorf("%s: got %v, want %s", name, err, tt[1])
+		}
+	}
+}
+
+func TestQuote(t *testing.T) {
+	for _, s := range []string{"", "a\r\nb", "\x00\xff\"\\é\u2028", "a\n\n", "\r"} {
+		got, err := unquote(string(quote([]byte(s))))
+		if err != nil || string(got) != s {
+			t.Errorf("%q: got %q, %v", s, got, err)
+		}
+	}
+}
+
+func TestKeepKinds(t *testing.T) {
+	got := "verdict: continue\nfrom: a\nto: b\nlog: info: x\nlog: warn: y\n"
+	for want, kept := range map[string]string{
+		"verdict: continue\n":        "verdict: continue\nlog: warn: y\n",
+		"verdict: reject\nto: c\n":   "verdict: continue\nto: b\nlog: warn: y\n",
+		"verdict: x\nlog: info: x\n": "verdict: continue\nlog: info: x\nlog: warn: y\n",
+	} {
+		if s := keepKinds(got, want); s != kept {
+			t.Errorf("for %q: got %q, want %q", want, s, kept)
+		}
+	}
+}
+
+// TestTenLines holds that the ten lines of the document are a plugin, and that
+// they are ten.
+func TestTenLines(t *testing.T) {
+	b, err := os.ReadFile("testdata/hello/main.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Blocks(t, "../../README.md", "go")[0]; got != string(b) {
+		t.Errorf("the first block of sdk/README.md is\n%s\nand testdata/hello/main.go is\n%s", got, b)
+	}
+	lines := 0
+	for line := range strings.Lines(string(b)) {
+		if strings.TrimSpace(line) != "" {
+			lines++
+		}
+	}
+	if lines != 9 { // the blank ones divide
+		t.Errorf("a first plugin has %d lines", lines)
+	}
+	if testing.Short() {
+		t.Skip("builds the plugin")
+	}
+	build := exec.Command("go", "build", "-trimpath", "-buildmode=c-shared",
+		"-o", filepath.Join(t.TempDir(), "hello.wasm"), "./testdata/hello")
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Errorf("build: %v\n%s", err, out)
+	}
+}
