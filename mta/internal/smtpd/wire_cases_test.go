@@ -238,7 +238,7 @@ func (s *theirSession) Data(r io.Reader) error {
 		s.peer.mu.Unlock()
 		select {
 		case <-begun:
-		case <-time.After(time.Second):
+		case <-time.After(200 * time.Millisecond):
 		}
 		return err
 	}
