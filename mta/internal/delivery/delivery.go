@@ -5,6 +5,7 @@ package delivery
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
@@ -55,8 +56,9 @@ type Router struct {
 	Directory Directory
 	Inbox     Inbox
 	Relay     Relay
-	Observer  Observer // may be nil
-	Parallel  int      // mailboxes at the same time; zero: DefaultParallel
+	Log       *slog.Logger // nil: none
+	Observer  Observer     // may be nil
+	Parallel  int          // mailboxes at the same time; zero: DefaultParallel
 }
 
 var _ mail.Deliverer = (*Router)(nil)
@@ -68,6 +70,9 @@ var _ mail.Deliverer = (*Router)(nil)
 func (d *Router) Deliver(ctx context.Context, m *mail.Message) []mail.Result {
 	results := make([]mail.Result, len(m.Envelope.Recipients))
 	p := d.plan(m, results)
+	if d.Log != nil {
+		d.Log.DebugContext(ctx, "delivering", "queue_id", m.ID, "recipients", len(results), "copies", len(p.copies), "next_hops", len(p.hops))
+	}
 	hops := func() {
 		parallel.Do(0, len(p.hops), func(i int) { d.relay(ctx, m, p.hops[i], results) })
 	}
