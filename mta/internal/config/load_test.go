@@ -3,12 +3,14 @@ package config
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -255,6 +257,61 @@ func TestLoopbackIsToldFromTheRest(t *testing.T) {
 		if got := c.Listen.LoopbackOnly(); got != want {
 			t.Errorf("%s: %v, want %v", address, got, want)
 		}
+	}
+}
+
+func TestAnAddressThatCannotBeBoundHasItsCure(t *testing.T) {
+	c := load(t, "hostname: a.example\nlisten: {smtp: [\":25\"]}\n")
+	smtp := c.Listen.All()[0]
+	for _, test := range []struct {
+		err  error
+		want string
+	}{
+		{syscall.EADDRINUSE, ":25 is taken; stop what listens there, or choose another port"},
+		{syscall.EACCES, ":25 is not allowed to this user; choose a port above 1023, or give the program the right to bind (cap_net_bind_service)"},
+		{syscall.EADDRNOTAVAIL, ":25 is not an address of this machine; write one that it has, or leave the host out for all of them"},
+		{errors.New("no more files"), ":25 cannot be bound: no more files; choose another address"},
+	} {
+		err := &net.OpError{Op: "listen", Net: "tcp", Err: test.err}
+		if got, want := c.ExplainListen(smtp, 0, err).String(), "testdata/bad/test.yaml:2:16: listen.smtp[0]: "+test.want; got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+func TestFilesOfSecretsAndPluginsAreLookedAt(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "pipeline.yaml")
+	write(t, filepath.Join(dir, "empty"), []byte("\r\n"))
+	write(t, filepath.Join(dir, "large"), make([]byte, maxSecret+1))
+	write(t, filepath.Join(dir, "weak"), []byte("$argon2id$weak\n"))
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, file, []byte(`hostname: a.example
+domains: {a.example: }
+accounts:
+  a@a.example: {password: "file:empty"}
+  b@a.example: {password: "file:large"}
+  c@a.example: {password: "file:folder"}
+  d@a.example: {password: "file:weak"}
+plugins: {p: folder}
+`))
+	_, findings := Load(file, Options{Password: func(hash string) error { return errors.New("its cost is too low") }})
+	var got []string
+	for _, f := range findings {
+		got = append(got, strings.TrimPrefix(f.String(), file+":"))
+	}
+	unreadable := "; make the file readable to the server, or name another one"
+	want := []string{
+		`4:27: accounts["a@a.example"].password: "empty" cannot be read: it is empty` + unreadable,
+		`5:27: accounts["b@a.example"].password: "large" cannot be read: over 65536 octets` + unreadable,
+		`6:27: accounts["c@a.example"].password: "folder" cannot be read: is a directory` + unreadable,
+		`7:27: accounts["d@a.example"].password: is not a password hash: its cost is too low; put the account in with ` + "`mta account add`",
+		`8:14: plugins.p: folder "folder" is empty; name a folder with a plugin's source`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
