@@ -273,7 +273,7 @@ func TestAnAddressThatCannotBeBoundHasItsCure(t *testing.T) {
 		{errors.New("no more files"), ":25 cannot be bound: no more files; choose another address"},
 	} {
 		err := &net.OpError{Op: "listen", Net: "tcp", Err: test.err}
-		if got, want := c.ExplainListen(smtp, 0, err).String(), "testdata/bad/test.yaml:2:16: listen.smtp[0]: "+test.want; got != want {
+		if got, want := c.ExplainListen(smtp, 0, err).String(), "testdata/bad/test.yaml:2:17: listen.smtp[0]: "+test.want; got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
