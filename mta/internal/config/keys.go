@@ -153,7 +153,7 @@ func stageKeys() object[Stage] {
 	return object[Stage]{keys: []key[Stage]{
 		required(field("plugin", text("plugin's name"), func(s *Stage) *string { return &s.Plugin }, "The name of one of `plugins`.")),
 		field("name", stageName(), func(s *Stage) *string { return &s.Name }, "The stage's name in logs and metrics. Left out: that of its plugin."),
-		field("when", when, func(s *Stage) *string { return &s.When }, "Condition; the stage is passed over when it is false."),
+		field("when", when, func(s *Stage) *string { return &s.When }, "Condition; the stage is passed over when it is false. Its names are in `mta/docs/conditions.md`."),
 		field("config", raw{}, func(s *Stage) *json.RawMessage { return &s.Config }, "What the plugin is told; its README says what it knows. Nothing in it is filled in: `${…}` belongs to the plugin."),
 		field("timeout", duration(time.Millisecond, time.Hour), func(s *Stage) *time.Duration { return &s.Timeout }, "How long one message may take."),
 		field("memory", size(1<<20, 4<<30), func(s *Stage) *Size { return &s.Memory }, "How much memory one instance of the plugin may have."),
