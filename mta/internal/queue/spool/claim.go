@@ -207,9 +207,7 @@ func (s *Store) NextDue(ctx context.Context, now time.Time) (due time.Time, ok b
 // Stats implements [queue.Store].
 func (s *Store) Stats(ctx context.Context, now time.Time) (queue.Stats, error) {
 	var stats queue.Stats
-	var count, held int64
 	err := s.view(func(tx *bbolt.Tx) error {
-		count, held = counts(tx.Bucket(metaBucket))
 		if id, r := tx.Bucket(entriesBucket).Cursor().First(); id != nil {
 			stats.Oldest = record(r).entry(mail.QueueID(id)).Received
 		}
@@ -225,7 +223,12 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (queue.Stats, error) {
 			stats.Active++
 		}
 	}
-	stats.Held = int(held)
-	stats.Waiting = max(int(count)-len(s.removed)-stats.Held-stats.Active, 0)
+	stats.Held = int(s.held)
+	for _, wasHeld := range s.removed {
+		if wasHeld {
+			stats.Held--
+		}
+	}
+	stats.Waiting = max(int(s.count)-len(s.removed)-stats.Held-stats.Active, 0)
 	return stats, nil
 }

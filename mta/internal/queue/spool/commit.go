@@ -147,8 +147,9 @@ func (s *Store) passOn() {
 
 // write commits a batch and tells those who wait.
 func (s *Store) write(batch []*change) {
+	var b *buckets
 	err := s.update(func(tx *bbolt.Tx) error {
-		b := openBuckets(tx)
+		b = openBuckets(tx)
 		for _, c := range batch {
 			c.err = nil
 			if err := b.apply(c); err != nil {
@@ -161,7 +162,7 @@ func (s *Store) write(batch []*change) {
 		s.fail(batch, err)
 		return
 	}
-	s.settle(batch)
+	s.settle(batch, b)
 	for _, c := range batch {
 		if c.file != "" {
 			s.unlink(c.file)
@@ -201,10 +202,11 @@ func (s *Store) fail(batch []*change, err error) {
 }
 
 // settle forgets the leases that ended with this commit, and what it removed.
-func (s *Store) settle(batch []*change) {
+func (s *Store) settle(batch []*change, b *buckets) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flushIn = flushDelay
+	s.count, s.held = b.count, b.held
 	for _, c := range batch {
 		switch c.kind {
 		case removeEntry:

@@ -157,6 +157,12 @@ func openBuckets(tx *bbolt.Tx) *buckets {
 	return b
 }
 
+// loadCounts reads what the last commit of another process left.
+func (s *Store) loadCounts(tx *bbolt.Tx) error {
+	s.count, s.held = counts(tx.Bucket(metaBucket))
+	return nil
+}
+
 func counts(meta *bbolt.Bucket) (count, held int64) {
 	if v := meta.Get(countsKey); len(v) == 16 {
 		return int64(binary.BigEndian.Uint64(v)), int64(binary.BigEndian.Uint64(v[8:]))

@@ -54,15 +54,16 @@ type Store struct {
 	files files
 	db    *bbolt.DB
 
-	mu      sync.Mutex                // guards what follows; not held during I/O; taken inside transactions, never around them
-	leases  map[mail.QueueID]lease    // of active entries, and lapsed ones that nobody claimed since
-	token   uint64                    // of the last lease
-	removed map[mail.QueueID]struct{} // gone for everybody, though not from the disk yet
-	pending []*change                 // waiting for the next commit
-	leading bool                      // somebody commits
-	flush   *time.Timer               // commits what nobody waits for
-	flushIn time.Duration             // how long that takes
-	closed  bool
+	mu          sync.Mutex             // guards what follows; not held during I/O; taken inside transactions, never around them
+	leases      map[mail.QueueID]lease // of active entries, and lapsed ones that nobody claimed since
+	token       uint64                 // of the last lease
+	removed     map[mail.QueueID]bool  // gone for everybody, though not from the disk yet; true: it was held
+	count, held int64                  // entries in the index, and those of them that are held
+	pending     []*change              // waiting for the next commit
+	leading     bool                   // somebody commits
+	flush       *time.Timer            // commits what nobody waits for
+	flushIn     time.Duration          // how long that takes
+	closed      bool
 }
 
 // A lease is who has an entry.
@@ -88,7 +89,7 @@ func open(dir string, log *slog.Logger, files files) (*Store, error) {
 		log:     log,
 		files:   files,
 		leases:  map[mail.QueueID]lease{},
-		removed: map[mail.QueueID]struct{}{},
+		removed: map[mail.QueueID]bool{},
 		flushIn: flushDelay,
 		token:   uint64(time.Now().UnixNano()), // more than in any process before this one
 	}
@@ -145,6 +146,9 @@ func (s *Store) openIndex() (err error) {
 	err = s.view(check)
 	if errors.Is(err, errNew) {
 		err = s.update(prepare)
+	}
+	if err == nil {
+		err = s.view(s.loadCounts)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("open queue: %s: %w", path, err), s.db.Close())

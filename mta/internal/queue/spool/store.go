@@ -110,7 +110,7 @@ func (s *Store) Remove(ctx context.Context, e *queue.Entry) error {
 	}
 	c := &change{kind: removeEntry, id: e.ID}
 	s.mu.Lock()
-	s.removed[e.ID] = struct{}{}
+	s.removed[e.ID] = e.Held != ""
 	lazy := len(s.removed) <= maxLazy && !s.closed
 	s.mu.Unlock()
 	if lazy {

@@ -1,0 +1,375 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/queue"
+	"github.com/wasmta/wasmta/mta/internal/smtp"
+)
+
+// A faulty store fails where the test says.
+type faulty struct {
+	queue.Store
+	put, update, claim, content atomic.Pointer[error]
+}
+
+func fail(p *atomic.Pointer[error], err error) { p.Store(&err) }
+
+func fault(p *atomic.Pointer[error]) error {
+	if err := p.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (s *faulty) Put(ctx context.Context, e *queue.Entry, c mail.Content, until time.Time) error {
+	if err := fault(&s.put); err != nil {
+		return err
+	}
+	return s.Store.Put(ctx, e, c, until)
+}
+
+func (s *faulty) Update(ctx context.Context, e *queue.Entry) error {
+	if err := fault(&s.update); err != nil {
+		return err
+	}
+	return s.Store.Update(ctx, e)
+}
+
+func (s *faulty) Claim(ctx context.Context, now, until time.Time, max int) ([]*queue.Entry, error) {
+	if err := fault(&s.claim); err != nil {
+		return nil, err
+	}
+	return s.Store.Claim(ctx, now, until, max)
+}
+
+func (s *faulty) Content(ctx context.Context, id mail.QueueID) (mail.Content, error) {
+	if err := fault(&s.content); err != nil {
+		return nil, err
+	}
+	return s.Store.Content(ctx, id)
+}
+
+var errIO = errors.New("input/output error")
+
+func (b *bench) faulty() *faulty {
+	s := &faulty{Store: b.q.Store}
+	b.q.Store = s
+	return s
+}
+
+func TestFullDiskIs452AndThenGoesOn(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		err  error
+		code int
+	}{
+		{"full", syscall.ENOSPC, 452},
+		{"over quota", syscall.EDQUOT, 452},
+		{"read-only", syscall.EROFS, 452},
+		{"broken", errIO, 451},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench) {
+				s := b.faulty()
+				b.run()
+				fail(&s.put, tt.err)
+				err := b.q.Enqueue(ctx, transaction("alice@crepes.fr", "bob@hamburger.edu"))
+				if got := smtp.ReplyTo(err).Code; err == nil || got != tt.code {
+					t.Errorf("enqueue: %v is answered %d, want %d", err, got, tt.code)
+				}
+				fail(&s.put, nil)
+				for range queue.DefaultWindow + 1 { // a place in the window must not be lost
+					b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
+				}
+				if got, _ := b.taken(); len(got) != queue.DefaultWindow+1 {
+					t.Errorf("%d attempts", len(got))
+				}
+			})
+		})
+	}
+}
+
+func TestNobodyToSendTo(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		if err := b.q.Enqueue(ctx, transaction("alice@crepes.fr")); smtp.ReplyTo(err).Code != 554 {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestBounceThatCannotBeStoredIsNotLost(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		s := b.faulty()
+		b.run()
+		b.decide = func(_ *mail.Message, rcpt mail.Recipient, _ int) mail.Result {
+			fail(&s.put, syscall.ENOSPC)
+			if rcpt.Path.Local == "bob" {
+				return bounced
+			}
+			return delivered
+		}
+		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu", "carol@hamburger.edu"))
+		if _, dsns := b.taken(); len(dsns) != 0 {
+			t.Fatalf("%d DSNs", len(dsns))
+		}
+		b.wantStats(queue.Stats{Waiting: 1})
+		b.mu.Lock()
+		b.decide = always(bounced)
+		b.mu.Unlock()
+		fail(&s.put, nil)
+		time.Sleep(time.Hour)
+		got, dsns := b.taken()
+		if len(got) != 1 || !slices.Equal(got[0].to, []string{"bob@hamburger.edu"}) || len(dsns) != 1 {
+			t.Errorf("then %d attempts and %d DSNs", len(got), len(dsns))
+		}
+		b.wantStats(queue.Stats{})
+	})
+}
+
+func TestStoreThatCannotBeUpdatedDoesNotRepeatTheAttempt(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		s := b.faulty()
+		b.run()
+		b.decide = func(_ *mail.Message, rcpt mail.Recipient, n int) mail.Result {
+			if rcpt.Path.Local == "bob" && n == 1 {
+				return deferred
+			}
+			return delivered
+		}
+		fail(&s.update, errIO)
+		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu", "carol@hamburger.edu"))
+		time.Sleep(20 * time.Minute) // well beyond its lease
+		fail(&s.update, nil)
+		time.Sleep(20 * time.Minute)
+		got, _ := b.taken()
+		if len(got) != 2 || !slices.Equal(got[1].to, []string{"bob@hamburger.edu"}) {
+			t.Errorf("attempts: %+v", got)
+		}
+		b.wantStats(queue.Stats{})
+	})
+}
+
+func TestStoreThatCannotBeClaimedFromRecovers(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		s := b.faulty()
+		b.q.Window = -1
+		fail(&s.claim, errIO)
+		b.run()
+		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
+		time.Sleep(time.Minute)
+		fail(&s.claim, nil)
+		time.Sleep(10 * time.Second)
+		if got, _ := b.taken(); len(got) != 1 {
+			t.Errorf("%d attempts", len(got))
+		}
+	})
+}
+
+func TestUnreadableContentIsHeldInTheEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		s := b.faulty()
+		b.q.Window = -1
+		b.run()
+		fail(&s.content, errIO)
+		id := b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
+		time.Sleep(6 * day)
+		if got, dsns := b.taken(); len(got)+len(dsns) != 0 {
+			t.Errorf("%d attempts and %d DSNs", len(got), len(dsns))
+		}
+		b.wantStats(queue.Stats{Held: 1})
+		e, err := b.q.Show(ctx, id)
+		if err != nil || !strings.Contains(e.Held, errIO.Error()) || len(e.Envelope.Recipients) != 1 {
+			t.Errorf("entry %+v, %v", e, err)
+		}
+	})
+}
+
+func TestPanicIsContainedAndHeldInTheEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.q.Concurrency = 1
+		var poison mail.QueueID
+		var tries int
+		b.before = func(_ context.Context, m *mail.Message) {
+			if m.ID == poison {
+				tries++
+				panic("poison")
+			}
+		}
+		b.run()
+		tx := transaction("alice@crepes.fr", "bob@hamburger.edu")
+		poison = tx.ID
+		b.enqueue(tx)
+		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
+		time.Sleep(6 * day)
+		if got, dsns := b.taken(); len(got) != 1 || len(dsns) != 0 || tries != 3 {
+			t.Errorf("%d attempts at the other message, %d at the poison, %d DSNs", len(got), tries, len(dsns))
+		}
+		b.wantStats(queue.Stats{Held: 1})
+	})
+}
+
+func TestTooFewResultsAreDeferred(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		var calls int
+		b.q.Deliverer = deliverFunc(func(context.Context, *mail.Message) []mail.Result {
+			calls++
+			return nil
+		})
+		b.run()
+		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
+		time.Sleep(90 * time.Second)
+		b.wantStats(queue.Stats{Waiting: 1})
+		if calls != 2 {
+			t.Errorf("%d attempts", calls)
+		}
+	})
+}
+
+func TestStopWaitsForAttemptsInFlight(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.before = func(context.Context, *mail.Message) { time.Sleep(10 * time.Second) }
+		b.run()
+		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
+		synctest.Wait()
+		b.stop()
+		if got, _ := b.taken(); len(got) != 1 {
+			t.Errorf("%d attempts", len(got))
+		}
+		b.wantStats(queue.Stats{})
+	})
+}
+
+func TestStopCutsOffWhatTakesTooLong(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.q.Concurrency = 2
+		b.q.Deliverer = deliverFunc(func(ctx context.Context, m *mail.Message) []mail.Result {
+			<-ctx.Done()
+			return []mail.Result{{Outcome: mail.Deferred, Err: ctx.Err()}}
+		})
+		b.run()
+		for range 20 {
+			b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
+		}
+		synctest.Wait()
+		start := time.Now()
+		b.stop()
+		if took := time.Since(start); took != queue.DefaultGrace {
+			t.Errorf("it took %v, want the grace of %v", took, queue.DefaultGrace)
+		}
+		b.wantStats(queue.Stats{Waiting: 20}) // all leases are given back
+		entries, err := b.q.List(ctx, queue.Filter{}, "", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.Attempts != 0 {
+				t.Errorf("being cut off counts as an attempt: %+v", e)
+			}
+		}
+		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu")) // accepted still, and waits
+		b.wantStats(queue.Stats{Waiting: 21})
+		b.q.Deliverer = b
+		b.run()
+		if got, _ := b.taken(); len(got) != 21 {
+			t.Errorf("%d attempts once it runs again", len(got))
+		}
+	})
+}
+
+func TestLongAttemptKeepsItsLease(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.before = func(context.Context, *mail.Message) { time.Sleep(30 * time.Minute) }
+		b.run()
+		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
+		time.Sleep(2 * time.Hour)
+		if got, _ := b.taken(); len(got) != 1 {
+			t.Errorf("%d attempts, want one", len(got))
+		}
+		b.wantStats(queue.Stats{})
+	})
+}
+
+func TestHangingAttemptIsCutOff(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.q.Deliverer = deliverFunc(func(ctx context.Context, m *mail.Message) []mail.Result {
+			<-ctx.Done()
+			return nil
+		})
+		b.run()
+		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
+		time.Sleep(61 * time.Minute)
+		e, err := b.q.List(ctx, queue.Filter{}, "", 1)
+		if err != nil || len(e) != 1 || e[0].Attempts != 1 {
+			t.Errorf("after an hour: %+v, %v", e, err)
+		}
+	})
+}
+
+// TestDSNOfUnreadableContent: what is returned cannot be read any more when the
+// message fails; the sender is told all the same.
+func TestDSNOfUnreadableContent(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.decide = always(bounced)
+		b.run()
+		tx := transaction("alice@crepes.fr", "bob@hamburger.edu")
+		once := &onceContent{Content: tx.Content}
+		tx.Content = once
+		b.q.Store = &contentOf{b.q.Store, once, tx.ID}
+		tx.Content = &large{once}
+		b.enqueue(tx)
+		_, dsns := b.taken()
+		if len(dsns) != 1 || !strings.Contains(dsns[0].content, "no longer be read") {
+			t.Errorf("DSNs: %+v", dsns)
+		}
+	})
+}
+
+// onceContent can be opened twice: by the store and by the attempt.
+type onceContent struct {
+	mail.Content
+	opened int
+}
+
+func (c *onceContent) Open() (io.ReadCloser, error) {
+	if c.opened++; c.opened > 1 {
+		return nil, errIO
+	}
+	return c.Content.Open()
+}
+
+// large says that it is too large for memory.
+type large struct{ mail.Content }
+
+func (c *large) Size() int64 { return 1 << 20 }
+
+// contentOf is a store that takes anything and has one content.
+type contentOf struct {
+	queue.Store
+	content mail.Content
+	id      mail.QueueID
+}
+
+func (s *contentOf) Put(ctx context.Context, e *queue.Entry, c mail.Content, until time.Time) error {
+	if e.ID == s.id {
+		c = mail.Bytes(crepe)
+	}
+	return s.Store.Put(ctx, e, c, until)
+}
+
+func (s *contentOf) Content(ctx context.Context, id mail.QueueID) (mail.Content, error) {
+	if id == s.id {
+		return s.content, nil
+	}
+	return s.Store.Content(ctx, id)
+}
