@@ -30,15 +30,18 @@ func (r *rewriter) attachments() (n int, err error) {
 	if len(r.rules) == 0 {
 		return 0, nil
 	}
-	for _, f := range r.tree.files {
-		rule := r.ruleFor(f)
+	files := r.tree.files
+	for i := 0; i < len(files); {
+		rule := r.ruleFor(files[i])
 		if rule == nil {
+			i++
 			continue
 		}
-		if err := f.apply(rule); err != nil {
+		if err := files[i].apply(rule); err != nil {
 			return n, err
 		}
 		n++
+		i = files[i].end // what was in it is gone
 	}
 	return n, nil
 }
@@ -66,12 +69,13 @@ func (r *rule) match(f file) bool {
 // multipart is never removed: a multipart has at least one (RFC 2046 §5.1.1).
 func (f file) apply(r *rule) error {
 	parent, inside := f.part.Parent()
+	inside = inside && strings.HasPrefix(parent.Type(), "multipart/")
 	if r.Then == remove && inside && hasOthers(parent) {
 		return f.part.Remove()
 	}
 	note := []byte(crlf(f.note(r.Note)))
 	if !inside {
-		return f.replaceRoot(note)
+		return f.replaceBody(note)
 	}
 	if _, err := parent.Insert(indexOf(parent, f.part), noteType, "", note); err != nil {
 		return err
@@ -81,8 +85,9 @@ func (f file) apply(r *rule) error {
 
 const noteType = "text/plain; charset=utf-8"
 
-// replaceRoot makes the note the whole body. What spoke of the file goes.
-func (f file) replaceRoot(note []byte) error {
+// replaceBody makes the note the whole body of a message. What spoke of the
+// file goes.
+func (f file) replaceBody(note []byte) error {
 	if err := f.part.Replace(noteType, note); err != nil {
 		return err
 	}

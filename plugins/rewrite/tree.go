@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"strings"
 
 	mta "github.com/wasmta/wasmta/sdk/go"
 )
@@ -22,10 +23,12 @@ type body struct {
 	begin, end int // of its octets, decoded, in tree.buf
 }
 
-// A file is a part that is neither body nor multipart.
+// A file is a part that is neither body nor multipart: a message that is
+// attached is one, and has others in it.
 type file struct {
 	part      mta.Part
 	mediaType string
+	end       int // the files before it in tree.files are in this one
 }
 
 // sealed are the media types whose content a change would break or cannot
@@ -89,14 +92,20 @@ func (t *tree) walk(p mta.Part, mediaType string, shown bool) int {
 		return 0
 	}
 	flags := p.Flags()
+	message := strings.HasPrefix(mediaType, "message/")
 	switch {
-	case flags.Multipart():
+	case flags.Multipart() && !message:
 		return t.walkParts(p, mediaType, shown)
 	case shown && isBody(p, mediaType, flags):
 		t.bodies = append(t.bodies, body{part: p, html: mediaType == "text/html"})
 		return 1
 	}
+	i := len(t.files)
 	t.files = append(t.files, file{part: p, mediaType: mediaType})
+	if flags.Multipart() {
+		t.walkParts(p, mediaType, false)
+	}
+	t.files[i].end = len(t.files)
 	return 0
 }
 
@@ -128,10 +137,13 @@ func (t *tree) walkParts(p mta.Part, mediaType string, shown bool) int {
 // isBody tells whether a part in a place for text is text to read. A name
 // makes it a file, but for the message itself.
 func isBody(p mta.Part, mediaType string, flags mta.Flags) bool {
-	if mediaType != "text/plain" && mediaType != "text/html" || flags.Attachment() || flags.Malformed() {
+	if mediaType != "text/plain" && mediaType != "text/html" {
 		return false
 	}
-	return p.IsRoot() || p.Filename() == ""
+	if p.IsRoot() {
+		return p.Disposition() != "attachment"
+	}
+	return !flags.Attachment() && p.Filename() == ""
 }
 
 var pgpBegin = []byte("-----BEGIN PGP ")
