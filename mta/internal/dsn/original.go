@@ -24,27 +24,25 @@ type returned struct {
 	full      bool   // not the header section only
 	eight     bool   // it has octets above 127
 	messageID string // of the original, with its angle brackets; empty: none, or a strange one
-	note      string // for people: why there is less than they would expect
+	note      string // for people: what they find attached
 }
 
 // returned decides how much goes back (RFC 3461 §4.3): the whole message only
 // with a failure.
 func (c *composer) returned() *returned {
-	r := &returned{content: mail.Bytes(nil)}
+	r := &returned{content: mail.Bytes(nil), note: "Your message itself can no longer be read here and is not attached."}
 	if c.Content == nil {
-		r.note = "Your message itself can no longer be read here and is not attached."
 		return r
 	}
 	header, err := readHeader(c.Content)
 	if err != nil {
-		r.note = "Your message itself can no longer be read here and is not attached."
 		return r
 	}
 	r.messageID = messageID(header)
 	if c.wantsFull() {
 		eight, ok := sendable(c.Content)
 		if ok && (!eight || c.mayEight(header)) {
-			r.content, r.full, r.eight = c.Content, true, eight
+			r.content, r.full, r.eight, r.note = c.Content, true, eight, "Your message is attached."
 			return r
 		}
 	}
@@ -52,9 +50,7 @@ func (c *composer) returned() *returned {
 		header = []byte(escapeLines(header))
 	}
 	r.content, r.eight = mail.Bytes(header), mail.HasUTF8(string(header))
-	if c.anyFailed() {
-		r.note = "Only the top of your message is attached."
-	}
+	r.note = "The top of your message is attached, so that you can tell which it was."
 	return r
 }
 

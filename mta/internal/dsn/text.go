@@ -21,11 +21,11 @@ func (c *composer) human(b *writer, returned *returned) {
 	for i := range c.Recipients {
 		c.humanRecipient(b, &c.Recipients[i])
 	}
-	b.paragraph(c.closing())
-	if note := returned.note; note != "" {
+	if c.anyFailed() {
+		b.paragraph(advice)
 		b.line("")
-		b.paragraph(note)
 	}
+	b.paragraph(returned.note)
 	b.line("")
 	b.line("Received here: %s", c.Arrival.Format(time.RFC1123Z))
 	b.line("Known here as: %s", c.Original)
@@ -59,13 +59,8 @@ func (c *composer) opening() string {
 	return "This is what became of your message for the recipients below."
 }
 
-func (c *composer) closing() string {
-	if c.anyFailed() {
-		return "Check the addresses, and send the message again if you think that the cause is gone. " +
-			"If you write to somebody about this, include the words above. Your message, or the top of it, is attached."
-	}
-	return "The top of your message is attached, so that you can tell which it was."
-}
+const advice = "Check the addresses, and send the message again if you think that the cause is gone. " +
+	"If you write to somebody about this, include the words above."
 
 // humanRecipient writes a recipient and what was said of it.
 func (c *composer) humanRecipient(b *writer, r *Recipient) {
