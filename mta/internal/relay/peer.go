@@ -18,6 +18,11 @@ var ErrBusy = errors.New("next hop is busy")
 // is small, going through all of them is not.
 const sweepAfter = time.Minute
 
+// trialWait is how long others wait for the attempt that tries a peer which was
+// down: enough for a host that is up again to answer, too short for one that
+// swallows packets to hold up other mail.
+const trialWait = time.Second
+
 var errClosed = errors.New("relay is closed")
 
 // A peer is a next hop with its limits and connections. It is up; or down
@@ -64,8 +69,16 @@ func (r *Relay) enter(ctx context.Context, hop Hop) (*peer, error) {
 	}
 	turn := make(chan error, 1)
 	p.waiting = append(p.waiting, turn)
+	most, late := or(r.SlotWait, DefaultSlotWait), ErrBusy
+	if p.down != nil {
+		most, late = min(most, trialWait), &downError{p.down}
+	}
 	r.mu.Unlock()
-	if err := r.wait(ctx, p, turn); err != nil {
+	timer := time.AfterFunc(most, func() { r.giveUp(p, turn, late) })
+	defer timer.Stop()
+	stop := context.AfterFunc(ctx, func() { r.giveUp(p, turn, context.Cause(ctx)) })
+	defer stop()
+	if err := <-turn; err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -101,26 +114,15 @@ func (r *Relay) places(p *peer) int {
 	return or(r.Concurrency, DefaultConcurrency)
 }
 
-func (r *Relay) wait(ctx context.Context, p *peer, turn chan error) error {
-	timer := time.NewTimer(or(r.SlotWait, DefaultSlotWait))
-	defer timer.Stop()
-	var err error
-	select {
-	case err := <-turn:
-		return err
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	case <-timer.C:
-		err = ErrBusy
-	}
+// giveUp ends a wait, unless it has ended.
+func (r *Relay) giveUp(p *peer, turn chan error, why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if i := slices.Index(p.waiting, turn); i >= 0 {
 		p.waiting = slices.Delete(p.waiting, i, i+1)
+		turn <- why
 		r.tidy(p)
-		return err
 	}
-	return <-turn // it was our turn at the same moment
 }
 
 // leave gives a place back.

@@ -26,7 +26,7 @@ const (
 	DefaultIdle          = 10 * time.Second // servers wait for minutes, but an idle session costs them one of few
 	DefaultConnect       = 30 * time.Second // three SYNs
 	DefaultSlotWait      = 5 * time.Second  // how long a slow next hop may hold up who waits
-	DefaultBackOff       = 5 * time.Second  // enough that a backlog costs one attempt, not one for each message
+	DefaultBackOff       = 2 * time.Second  // enough that a backlog costs one attempt, not one for each message
 	DefaultMaxHosts      = 5                // of one MX list
 	DefaultMaxAddresses  = 10               // of all these hosts (RFC 5321 §5.1: at least two)
 )
