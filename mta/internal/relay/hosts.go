@@ -29,18 +29,31 @@ func (r *Relay) hosts(ctx context.Context, hop Hop) ([]string, *mail.Result) {
 	if hop.Scheme != MX {
 		return []string{hop.Host}, nil
 	}
+	if addr, err := netip.ParseAddr(hop.Host); err == nil { // what a plugin may write
+		return []string{addr.String()}, nil
+	}
 	if literal, ok := strings.CutPrefix(hop.Host, "["); ok { // RFC 5321 §4.1.3
-		literal = strings.TrimSuffix(literal, "]")
-		if len(literal) > 5 && strings.EqualFold(literal[:5], "IPv6:") {
-			literal = literal[5:]
-		}
-		if _, err := netip.ParseAddr(literal); err != nil {
+		addr, err := parseLiteral(strings.TrimSuffix(literal, "]"))
+		if err != nil {
 			res := bounced(501, "5.1.3", "bad address literal "+hop.Host)
 			return nil, &res
 		}
-		return []string{literal}, nil
+		return []string{addr.String()}, nil
 	}
 	return r.mxHosts(ctx, hop.Host)
+}
+
+// parseLiteral reads `192.0.2.1` and `IPv6:2001:db8::1`. A zone names an
+// interface of ours, which nobody else knows.
+func parseLiteral(s string) (netip.Addr, error) {
+	if len(s) > 5 && strings.EqualFold(s[:5], "IPv6:") {
+		s = s[5:]
+	}
+	addr, err := netip.ParseAddr(s)
+	if err == nil && (addr.Zone() != "" || addr.IsUnspecified() || addr.IsMulticast()) {
+		err = errors.New("not an address of a host")
+	}
+	return addr, err
 }
 
 // mxHosts does RFC 5321 §5.1, up to where hosts have names.

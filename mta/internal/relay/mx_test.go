@@ -201,6 +201,11 @@ func TestMX(t *testing.T) {
 			want:   "bounced xn--bcher-kva.example:25: 553 5.6.7 the next hop does not take internationalized addresses (ours)",
 		},
 		{
+			name: "the unspecified address as a literal",
+			rcpt: "bob@[0.0.0.0]",
+			want: "bounced [0.0.0.0]: 501 5.1.3 bad address literal [0.0.0.0] (ours)",
+		},
+		{
 			name: "no domain",
 			rcpt: "postmaster",
 			want: "bounced : 550 5.1.3 recipient without a domain (ours)",
