@@ -16,12 +16,12 @@ func Listens(addrs []net.Addr) func(netip.AddrPort) bool {
 		if !ok {
 			continue
 		}
-		ap := tcp.AddrPort()
+		ap := netip.AddrPortFrom(tcp.AddrPort().Addr().Unmap(), uint16(tcp.Port))
 		if ap.Addr().IsUnspecified() {
 			everywhere = append(everywhere, ap.Port())
 			continue
 		}
-		exact[netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())] = true
+		exact[ap] = true
 	}
 	local := hostAddrs(len(everywhere) > 0)
 	return func(ap netip.AddrPort) bool {

@@ -8,20 +8,20 @@ import (
 
 func TestListens(t *testing.T) {
 	self := Listens([]net.Addr{
-		&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 25},
+		&net.TCPAddr{IP: net.IPv4(203, 0, 113, 1), Port: 25},
 		&net.TCPAddr{IP: net.IPv6loopback, Port: 587},
 		&net.TCPAddr{IP: net.IPv4zero, Port: 2525},
 		&net.UnixAddr{Name: "/run/lmtp"},
 	})
 	tests := map[string]bool{
-		"192.0.2.1:25":          true,
-		"[::ffff:192.0.2.1]:25": true,
-		"192.0.2.1:26":          false,
-		"192.0.2.2:25":          false,
+		"203.0.113.1:25":          true,
+		"[::ffff:203.0.113.1]:25": true,
+		"203.0.113.1:26":          false,
+		"203.0.113.2:25":          false,
 		"[::1]:587":             true,
 		"127.0.0.1:2525":        true,
 		"127.9.9.9:2525":        true,
-		"192.0.2.1:2525":        false,
+		"203.0.113.1:2525":        false,
 	}
 	nets, err := net.InterfaceAddrs()
 	if err != nil {
