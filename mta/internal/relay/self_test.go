@@ -18,9 +18,9 @@ func TestListens(t *testing.T) {
 		"[::ffff:203.0.113.1]:25": true,
 		"203.0.113.1:26":          false,
 		"203.0.113.2:25":          false,
-		"[::1]:587":             true,
-		"127.0.0.1:2525":        true,
-		"127.9.9.9:2525":        true,
+		"[::1]:587":               true,
+		"127.0.0.1:2525":          true,
+		"127.9.9.9:2525":          true,
 		"203.0.113.1:2525":        false,
 	}
 	nets, err := net.InterfaceAddrs()
