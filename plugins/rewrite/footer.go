@@ -128,26 +128,26 @@ func (r *rewriter) addTo(b body) (bool, error) {
 	if fits {
 		return r.append(b, "", octets, text, cs)
 	}
-	mediaType := b.part.Header().Get("Content-Type")
 	if cs == ascii && validUTF8(octets) { // ASCII, or UTF-8 under a wrong name
-		mediaType = mta.UTF8Type(b.part.Type(), mediaType)
-		return r.append(b, mediaType, octets, r.footer.plain(b), utf8)
+		return r.append(b, b.part.UTF8Type(), octets, r.footer.plain(b), utf8)
 	}
 	s, err := b.part.Text()
-	if err != nil {
+	if err != nil || strings.ContainsRune(s, unreadable) {
 		mta.Info("no footer: a body cannot be read as text", "part", b.part.Path(), "charset", b.part.Charset())
 		return false, nil
 	}
-	mediaType = mta.UTF8Type(b.part.Type(), mediaType)
-	return r.append(b, mediaType, []byte(s), r.footer.plain(b), utf8)
+	return r.append(b, b.part.UTF8Type(), []byte(s), r.footer.plain(b), utf8)
 }
+
+// unreadable stands in a text for octets that are no character.
+const unreadable = '\uFFFD'
 
 // plain is the footer for a body in UTF-8.
 func (f *footer) plain(b body) string {
 	switch {
 	case b.html:
 		return f.html
-	case isFlowed(b.part):
+	case f.flowed != f.text && isFlowed(b.part):
 		return f.flowed
 	}
 	return f.text
@@ -207,9 +207,4 @@ func gap(octets []byte, lineEnd string, cs charset) string {
 }
 
 // isFlowed tells whether a part is format=flowed (RFC 3676 §4).
-func isFlowed(p mta.Part) bool {
-	t := strings.ToLower(p.Header().Get("Content-Type"))
-	_, value, ok := strings.Cut(t, "format")
-	value = strings.TrimLeft(value, " \t=\"")
-	return ok && strings.HasPrefix(value, "flowed")
-}
+func isFlowed(p mta.Part) bool { return strings.EqualFold(p.Parameter("format"), "flowed") }

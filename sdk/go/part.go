@@ -169,20 +169,59 @@ func (p Part) Replace(mediaType string, octets ...[]byte) error {
 
 // ReplaceText makes text the content, in UTF-8. The part stays what it is,
 // text/plain or text/html.
-func (p Part) ReplaceText(text string) error {
-	return p.Replace(UTF8Type(p.Type(), p.Header().Get("Content-Type")), []byte(text))
+func (p Part) ReplaceText(text string) error { return p.Replace(p.UTF8Type(), []byte(text)) }
+
+// UTF8Type is the part's media type for [Part.Replace] once its text is UTF-8:
+// with that character set, and the other parameters that it has.
+func (p Part) UTF8Type() string { return utf8Type(p.Type(), p.contentType()) }
+
+func (p Part) contentType() string {
+	f, ok := p.Header().First("Content-Type")
+	if !ok {
+		return ""
+	}
+	return f.Unfolded()
 }
 
-// UTF8Type is a Content-Type for a part whose text became UTF-8, with the parameters of the one that
-// was there.
-func UTF8Type(mediaType, old string) string {
+// Parameter is a parameter of the part's Content-Type, such as "format"; empty
+// if there is none.
+func (p Part) Parameter(name string) string {
+	_, params, _ := strings.Cut(p.contentType(), ";")
+	for params != "" {
+		var one string
+		one, params = cutParameter(params)
+		key, value, _ := strings.Cut(one, "=")
+		if strings.EqualFold(strings.TrimSpace(key), name) {
+			return unquote(strings.TrimSpace(value))
+		}
+	}
+	return ""
+}
+
+// unquote removes quotes (RFC 5322 §3.2.4).
+func unquote(s string) string {
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := 1; i < len(s)-1; i++ {
+		if s[i] == '\\' && i+1 < len(s)-1 {
+			i++
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
+}
+
+// utf8Type is a media type with UTF-8 and the parameters of an old one.
+func utf8Type(mediaType, old string) string {
 	t := mediaType + "; charset=utf-8"
-	_, params, _ := strings.Cut(old, ";")
+	_, params, _ := strings.Cut(printable(old, len(old)), ";")
 	for params != "" {
 		var one string
 		one, params = cutParameter(params)
 		name, value, _ := strings.Cut(one, "=")
-		name = strings.TrimSpace(name)
+		name, _, _ = strings.Cut(strings.TrimSpace(name), "*") // RFC 2231
 		if name != "" && value != "" && !strings.EqualFold(name, "charset") {
 			t += "; " + strings.TrimSpace(one)
 		}

@@ -140,7 +140,7 @@ func plain(v Value) any {
 	return nil
 }
 
-func TestUTF8Type(t *testing.T) {
+func TestUTF8TypeKeepsParameters(t *testing.T) {
 	for _, tt := range []struct{ name, old, want string }{
 		{"none", "", "text/plain; charset=utf-8"},
 		{"replaced", "text/plain; charset=iso-8859-1", "text/plain; charset=utf-8"},
@@ -148,7 +148,7 @@ func TestUTF8Type(t *testing.T) {
 		{"semicolon in quotes", `text/plain; name="a;charset=b\";c"; x=y`, `text/plain; charset=utf-8; name="a;charset=b\";c"; x=y`},
 		{"junk", "text/plain;;; ;=", "text/plain; charset=utf-8"},
 	} {
-		if got := UTF8Type("text/plain", tt.old); got != tt.want {
+		if got := utf8Type("text/plain", tt.old); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -165,4 +165,27 @@ func TestPrintable(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
+}
+
+// FuzzUTF8Type holds that whatever a part says of itself, the new type is one
+// line that begins with UTF-8, and names no other character set.
+func FuzzUTF8Type(f *testing.F) {
+	for _, s := range []string{"", "text/plain; charset=x; a=b", `a;b="c;charset=d\"`, ";;=;", "a;\tb=c", "x;charset*0=y", "a;b=\"", "\xff;\xff=\xff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		got := utf8Type("text/plain", s)
+		if !strings.HasPrefix(got, "text/plain; charset=utf-8") || strings.ContainsAny(got, "\r\n\t\x00") {
+			t.Fatalf("%q becomes %q", s, got)
+		}
+		_, params, _ := strings.Cut(got, ";")
+		for n := 0; params != ""; n++ {
+			var one string
+			one, params = cutParameter(params)
+			name, _, _ := strings.Cut(one, "=")
+			if n > 0 && strings.EqualFold(strings.TrimSpace(name), "charset") {
+				t.Fatalf("%q becomes %q", s, got)
+			}
+		}
+	})
 }
