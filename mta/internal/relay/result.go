@@ -72,11 +72,11 @@ func cutOff(where string, stage smtpc.Stage, err error) mail.Result {
 // reason is what may be told to the world of err: no addresses of this host,
 // and no passwords.
 func reason(err error) string {
-	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
-		return "timed out"
-	}
 	if errors.Is(err, context.Canceled) {
 		return "interrupted"
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
+		return "timed out"
 	}
 	for _, closed := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed} {
 		if errors.Is(err, closed) {
