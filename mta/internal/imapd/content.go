@@ -1,0 +1,404 @@
+package imapd
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	netmail "net/mail"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+
+	"github.com/wasmta/wasmta/mta/internal/mailbox"
+	"github.com/wasmta/wasmta/sdk/mimetree"
+)
+
+// A content is an open message.
+type content struct {
+	octets *mailbox.Content
+	tree   *mimetree.Tree
+}
+
+func (s *session) open(uid mailbox.UID) (*content, error) {
+	octets, err := s.box.Open(uid)
+	if err != nil {
+		return nil, err
+	}
+	return &content{octets, mimetree.Parse(octets, mimetree.Limits{})}, nil
+}
+
+func (c *content) close() { c.octets.Close() }
+
+// answer looks up all that options ask for.
+func (c *content) answer(options *imap.FetchOptions) (*answer, error) {
+	a := &answer{options: options}
+	if c == nil {
+		return a, nil
+	}
+	var err error
+	if options.Envelope {
+		if a.envelope, err = c.envelope(mimetree.Root); err != nil {
+			return nil, err
+		}
+	}
+	if options.BodyStructure != nil {
+		if a.structure, err = c.structure(mimetree.Root); err != nil {
+			return nil, err
+		}
+	}
+	for _, item := range options.BodySection {
+		sec, err := c.section(item)
+		if err != nil {
+			return nil, err
+		}
+		a.sections = append(a.sections, sec.partial(item.Partial))
+	}
+	for _, item := range options.BinarySection {
+		sec, err := c.binary(item.Part)
+		if err != nil {
+			return nil, err
+		}
+		a.binary = append(a.binary, sec.partial(item.Partial))
+	}
+	for _, item := range options.BinarySectionSize {
+		sec, err := c.binary(item.Part)
+		if err != nil {
+			return nil, err
+		}
+		a.sizes = append(a.sizes, uint32(sec.size))
+	}
+	return a, nil
+}
+
+// section is what BODY[…] asks for, before the partial. A part that is not
+// there is empty.
+func (c *content) section(item *imap.FetchItemBodySection) (section, error) {
+	if len(item.Part) == 0 && item.Specifier == imap.PartSpecifierNone {
+		return section{c.octets, c.octets.Size()}, nil
+	}
+	id, err := c.locate(item.Part)
+	if err != nil {
+		return section{}, orEmpty(err)
+	}
+	switch item.Specifier {
+	case imap.PartSpecifierNone:
+		return c.body(id)
+	case imap.PartSpecifierMIME:
+		return c.header(id, item)
+	}
+	if len(item.Part) > 0 { // HEADER and TEXT are those of a message in a part
+		if id, err = c.inner(id); err != nil {
+			return section{}, orEmpty(err)
+		}
+	}
+	if item.Specifier == imap.PartSpecifierHeader {
+		return c.header(id, item)
+	}
+	return c.body(id)
+}
+
+// orEmpty drops the error of a part that is not there.
+func orEmpty(err error) error {
+	if errors.Is(err, mimetree.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// locate finds the part with these numbers (RFC 3501 §6.4.5). No numbers are
+// the message. Where a message has no parts, its body is part 1.
+func (c *content) locate(numbers []int) (mimetree.ID, error) {
+	id := mimetree.Root
+	for i, n := range numbers {
+		if i > 0 {
+			if in, err := c.inner(id); err == nil {
+				id = in
+			}
+		}
+		multipart, err := c.isMultipart(id)
+		switch {
+		case err != nil:
+			return mimetree.None, err
+		case multipart:
+			if id, err = c.child(id, n); err != nil {
+				return mimetree.None, err
+			}
+		case n != 1 || i > 0 && !c.isMessage(id):
+			return mimetree.None, mimetree.ErrNotFound
+		}
+	}
+	return id, nil
+}
+
+func (c *content) isMultipart(id mimetree.ID) (bool, error) {
+	info, err := c.tree.Info(id)
+	return strings.HasPrefix(info.Type, "multipart/"), err
+}
+
+// isMessage tells whether id is a message: the one in the mailbox, or one in a
+// part of it.
+func (c *content) isMessage(id mimetree.ID) bool {
+	if id == mimetree.Root {
+		return true
+	}
+	parent, err := c.tree.Parent(id)
+	if err != nil {
+		return false
+	}
+	multipart, err := c.isMultipart(parent)
+	return err == nil && !multipart
+}
+
+// child is the n-th part of a multipart, from 1.
+func (c *content) child(id mimetree.ID, n int) (mimetree.ID, error) {
+	child, err := c.tree.First(id)
+	for ; n > 1 && err == nil; n-- {
+		child, err = c.tree.Next(child)
+	}
+	if n < 1 {
+		return mimetree.None, mimetree.ErrNotFound
+	}
+	return child, err
+}
+
+// inner is the message that a message/rfc822 part has.
+func (c *content) inner(id mimetree.ID) (mimetree.ID, error) {
+	multipart, err := c.isMultipart(id)
+	if err != nil {
+		return mimetree.None, err
+	}
+	if multipart {
+		return mimetree.None, mimetree.ErrNotFound
+	}
+	return c.tree.First(id)
+}
+
+func (c *content) body(id mimetree.ID) (section, error) {
+	return c.part(id, mimetree.Body)
+}
+
+func (c *content) part(id mimetree.ID, form mimetree.Form) (section, error) {
+	size, err := c.tree.PartSize(id, form)
+	return section{partReader{c.tree, id, form}, size}, err
+}
+
+// A partReader reads one form of a part.
+type partReader struct {
+	tree *mimetree.Tree
+	id   mimetree.ID
+	form mimetree.Form
+}
+
+// ReadAt implements [io.ReaderAt].
+func (r partReader) ReadAt(p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		m, err := r.tree.ReadPart(r.id, r.form, off+int64(n), p[n:])
+		n += m
+		if err != nil {
+			return n, err
+		}
+		if m == 0 {
+			return n, io.EOF
+		}
+	}
+	return n, nil
+}
+
+// header is the header section of a part with the blank line after it: all of
+// it, or the fields that are asked for.
+func (c *content) header(id mimetree.ID, item *imap.FetchItemBodySection) (section, error) {
+	count, err := c.tree.FieldCount(id)
+	if err != nil {
+		return section{}, err
+	}
+	if len(item.HeaderFields)+len(item.HeaderFieldsNot) == 0 {
+		all, err := c.tree.Header(id)
+		return inMemory(append(bytes.Clone(all), "\r\n"...)), err
+	}
+	var b bytes.Buffer
+	for i := range count {
+		name, err := c.tree.FieldName(id, i)
+		if err != nil {
+			return section{}, err
+		}
+		if wantsField(item, name) {
+			raw, err := c.tree.FieldValue(id, i, mimetree.Raw)
+			if err != nil {
+				return section{}, err
+			}
+			b.WriteString(name + ":")
+			b.Write(raw)
+			if !bytes.HasSuffix(raw, []byte("\n")) {
+				b.WriteString("\r\n")
+			}
+		}
+	}
+	b.WriteString("\r\n")
+	return inMemory(b.Bytes()), nil
+}
+
+func wantsField(item *imap.FetchItemBodySection, name string) bool {
+	for _, f := range item.HeaderFields {
+		if strings.EqualFold(f, name) {
+			return true
+		}
+	}
+	if len(item.HeaderFields) > 0 {
+		return false
+	}
+	for _, f := range item.HeaderFieldsNot {
+		if strings.EqualFold(f, name) {
+			return false
+		}
+	}
+	return true
+}
+
+func inMemory(b []byte) section { return section{bytes.NewReader(b), int64(len(b))} }
+
+// binary is a part without its transfer encoding (RFC 3516).
+func (c *content) binary(part []int) (section, error) {
+	if len(part) == 0 {
+		return section{c.octets, c.octets.Size()}, nil
+	}
+	id, err := c.locate(part)
+	if err != nil {
+		return section{}, orEmpty(err)
+	}
+	sec, err := c.part(id, mimetree.Content)
+	if errors.Is(err, mimetree.ErrEncoding) {
+		err = &imap.Error{Type: imap.StatusResponseTypeNo, Code: imap.ResponseCodeUnknownCTE, Text: "Unknown transfer encoding"}
+	}
+	return sec, err
+}
+
+// maxSearched is how many octets of one part a search looks at.
+const maxSearched = 4 << 20
+
+// fields implements texts.
+func (c *content) fields(name string) []string {
+	var values []string
+	for i, err := c.tree.FindField(mimetree.Root, name, 0); err == nil; i, err = c.tree.FindField(mimetree.Root, name, i+1) {
+		if v, err := c.tree.FieldValue(mimetree.Root, i, mimetree.Decoded); err == nil {
+			values = append(values, string(v))
+		}
+	}
+	return values
+}
+
+// sent implements texts.
+func (c *content) sent() time.Time {
+	for _, v := range c.fields("Date") {
+		if t, err := netmail.ParseDate(strings.TrimSpace(v)); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+// contains implements texts.
+func (c *content) contains(text string, header bool) bool {
+	for id, err := mimetree.Root, error(nil); err == nil; id, err = c.tree.After(id) {
+		if header && c.headerContains(id, text) || c.textContains(id, text) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *content) headerContains(id mimetree.ID, text string) bool {
+	n, err := c.tree.FieldCount(id)
+	if err != nil {
+		return false
+	}
+	for i := range n {
+		v, err := c.tree.FieldValue(id, i, mimetree.Decoded)
+		if err != nil {
+			continue
+		}
+		name, _ := c.tree.FieldName(id, i)
+		if strings.Contains(strings.ToLower(name+": "+string(v)), text) {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *content) textContains(id mimetree.ID, text string) bool {
+	info, err := c.tree.Info(id)
+	if err != nil || !strings.HasPrefix(info.Type, "text/") {
+		return false
+	}
+	r, err := c.tree.OpenPart(id, mimetree.Text)
+	if errors.Is(err, mimetree.ErrCharset) {
+		r, err = c.tree.OpenPart(id, mimetree.Content)
+	}
+	if err != nil {
+		return false
+	}
+	b, err := io.ReadAll(io.LimitReader(r, maxSearched))
+	return err == nil && bytes.Contains(bytes.ToLower(b), []byte(text))
+}
+
+// candidates calls f for each message of the view that still is.
+func (s *session) candidates(f func(*candidate)) error {
+	now, err := s.box.View()
+	if err != nil {
+		return s.lost(err)
+	}
+	for n := range s.view.entries {
+		e := &s.view.entries[n]
+		place, ok := now.Find(mailbox.UID(e.uid))
+		if e.gone || !ok {
+			continue
+		}
+		m := &now.Messages[place]
+		lazy := &lazyContent{session: s, uid: m.UID}
+		f(&candidate{seq: uint32(n + 1), uid: e.uid, flags: m.Flags, date: m.Date, size: m.Size, text: lazy})
+		lazy.close()
+	}
+	return nil
+}
+
+// A lazyContent opens a message when a search first needs it. One that cannot
+// be read contains nothing.
+type lazyContent struct {
+	session *session
+	uid     mailbox.UID
+	content *content
+	failed  bool
+}
+
+func (l *lazyContent) get() *content {
+	if l.content == nil && !l.failed {
+		c, err := l.session.open(l.uid)
+		l.content, l.failed = c, err != nil
+	}
+	return l.content
+}
+
+func (l *lazyContent) close() {
+	if l.content != nil {
+		l.content.close()
+	}
+}
+
+func (l *lazyContent) fields(name string) []string {
+	if c := l.get(); c != nil {
+		return c.fields(name)
+	}
+	return nil
+}
+
+func (l *lazyContent) sent() time.Time {
+	if c := l.get(); c != nil {
+		return c.sent()
+	}
+	return time.Time{}
+}
+
+func (l *lazyContent) contains(text string, header bool) bool {
+	c := l.get()
+	return c != nil && c.contains(text, header)
+}

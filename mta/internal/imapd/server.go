@@ -1,0 +1,200 @@
+// Package imapd serves mailboxes over IMAP (RFC 3501, RFC 9051). The protocol
+// is go-imap's; what a mailbox is, is package mailbox's. Between the two stand
+// each session's view of its selected mailbox, the sections of messages to the
+// octet, and searching.
+package imapd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapserver"
+
+	"github.com/wasmta/wasmta/mta/internal/mailbox"
+)
+
+// Accounts tells who may log in.
+type Accounts interface {
+	// Authenticate returns the account that login and password name. Its
+	// errors are private; it slows down who guesses.
+	Authenticate(ctx context.Context, login, password string, client netip.Addr) (string, error)
+}
+
+// An Observer counts what happens. Its methods are called from many goroutines.
+type Observer interface {
+	SessionOpened()
+	SessionClosed()
+	Login(ok bool)
+}
+
+// Limits bound what clients can ask. A zero field has the default.
+type Limits struct {
+	Connections int           // at the same time; default 1000
+	PerAddress  int           // of one client address; default 50
+	Message     int64         // octets of one APPEND; default 50 MiB
+	Logins      int           // refused logins before the session ends; default 3
+	Write       time.Duration // one write to a client that does not read; default 1 minute
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Connections <= 0 {
+		l.Connections = 1000
+	}
+	if l.PerAddress <= 0 {
+		l.PerAddress = 50
+	}
+	if l.Message <= 0 {
+		l.Message = 50 << 20
+	}
+	if l.Logins <= 0 {
+		l.Logins = 3
+	}
+	return l
+}
+
+// A Server serves IMAP on any number of listeners. Its fields are set before
+// the first Serve and not changed after it.
+type Server struct {
+	TLS         *tls.Config // nil: no STARTTLS; a password is then taken on loopback only
+	ImplicitTLS bool        // TLS from the first octet (RFC 8314)
+	Accounts    Accounts
+	Store       *mailbox.Store
+	Limits      Limits
+	Log         *slog.Logger
+	Observer    Observer // may be nil
+
+	once    sync.Once
+	private *imapserver.Server // for clients whose passwords nobody can overhear
+	public  *imapserver.Server // for the others: no login before STARTTLS
+	feeds   [2]*feed
+
+	mu        sync.Mutex // guards what follows
+	closing   bool
+	listeners map[net.Listener]struct{}
+	sessions  map[*session]struct{}
+	open      int
+	addresses map[netip.Addr]int
+	wg        sync.WaitGroup // accept loops, go-imap's loops and open connections
+}
+
+// caps is what the sessions can do, beyond what go-imap offers by itself.
+var caps = imap.CapSet{
+	imap.CapIMAP4rev1:    {},
+	imap.CapNamespace:    {},
+	imap.CapUIDPlus:      {},
+	imap.CapESearch:      {},
+	imap.CapSearchRes:    {},
+	imap.CapListExtended: {},
+	imap.CapListStatus:   {},
+	imap.CapMove:         {},
+	imap.CapStatusSize:   {},
+	imap.CapChildren:     {},
+	imap.CapSpecialUse:   {},
+	imap.CapBinary:       {},
+	imap.CapLiteralPlus:  {},
+	imap.CapIMAP4rev2:    {},
+}
+
+func (s *Server) init() {
+	s.Limits = s.Limits.withDefaults()
+	s.listeners = map[net.Listener]struct{}{}
+	s.sessions = map[*session]struct{}{}
+	s.addresses = map[netip.Addr]int{}
+	for i, srv := range []**imapserver.Server{&s.private, &s.public} {
+		*srv = imapserver.New(&imapserver.Options{
+			NewSession:   s.newSession,
+			Caps:         caps,
+			Logger:       quiet{s.Log},
+			TLSConfig:    s.TLS,
+			InsecureAuth: i == 0,
+		})
+		s.feeds[i] = newFeed()
+		s.wg.Go(func() { (*srv).Serve(s.feeds[i]) })
+	}
+}
+
+// ErrClosed is returned by Serve after Shutdown.
+var ErrClosed = errors.New("imapd: server closed")
+
+// Serve accepts sessions on ln until Shutdown, which also closes ln.
+func (s *Server) Serve(ln net.Listener) error {
+	s.once.Do(s.init)
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		ln.Close()
+		return ErrClosed
+	}
+	s.listeners[ln] = struct{}{}
+	s.wg.Add(1)
+	s.mu.Unlock()
+	defer s.wg.Done()
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			s.mu.Lock()
+			closing := s.closing
+			s.mu.Unlock()
+			if closing {
+				return ErrClosed
+			}
+			if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() || isTemporary(err) {
+				s.Log.Warn("accept", "listener", "imap", "err", err)
+				time.Sleep(acceptPause)
+				continue
+			}
+			return err
+		}
+		s.accept(conn)
+	}
+}
+
+// acceptPause is the wait after an accept that failed for want of file handles.
+const acceptPause = 50 * time.Millisecond
+
+// Shutdown stops accepting, says BYE to every session and waits until all are
+// gone, or until ctx ends: then it closes what is left.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.once.Do(s.init)
+	s.mu.Lock()
+	s.closing = true
+	for ln := range s.listeners {
+		ln.Close()
+	}
+	sessions := make([]*session, 0, len(s.sessions))
+	for sess := range s.sessions {
+		sessions = append(sessions, sess)
+	}
+	s.mu.Unlock()
+	for _, f := range s.feeds {
+		f.Close()
+	}
+	var saying sync.WaitGroup
+	for _, sess := range sessions {
+		// Bye waits for a response that is being written, and then closes the
+		// connection; whoever does not read must not keep the others.
+		saying.Go(func() { sess.conn.Bye("Server is shutting down") })
+	}
+	done := make(chan struct{})
+	go func() {
+		saying.Wait()
+		s.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.private.Close()
+	s.public.Close()
+	<-done
+	return ctx.Err()
+}
