@@ -123,3 +123,7 @@ func (f *fake) PartReplace(_ int32, _ string, body []byte) abi.Errno {
 }
 
 func (f *fake) PartInsert(_, _ int32, _, _ string, _ []byte) (int32, abi.Errno) { return 1, abi.OK }
+
+func (f *fake) MsgReplace([]byte) abi.Errno {
+	return f.edit(func(s *fakeState) abi.Errno { s.fields = []string{"Replaced: yes"}; return abi.OK })
+}

@@ -30,9 +30,6 @@ type Input struct {
 	// Rollback.
 	Open func() (Message, error)
 
-	// Replace makes a message of octets that the plugin wrote (msg_replace).
-	Replace func(octets []byte) (Message, error)
-
 	// Path checks an address and returns it as the server writes it; nil
 	// means [CheckPath].
 	Path func(address string) (string, error)
@@ -120,9 +117,8 @@ type Call struct {
 	hold          string
 	logged        int
 	logFull       bool
-	original      Message // what Open gave
-	mark          int     // where original's edits of this call begin
-	message       Message // original, or what msg_replace put in its place
+	message       Message // nil until the plugin looks at it
+	mark          int     // where message's edits of this call begin
 	openErr       abi.Errno
 	edited        bool
 	headerAdded   int // fields
@@ -175,14 +171,13 @@ func (c *Call) Commit() Changes {
 }
 
 // Rollback ends the call and leaves nothing of what the plugin did: the
-// message that Open gave is again what it was. It returns that message, nil if
-// the plugin never looked at it.
-func (c *Call) Rollback() Message {
-	if c.original != nil {
-		c.original.Rollback(c.mark)
+// message that Open gave is again what it was. It may come after Commit, if the
+// changes cannot be used.
+func (c *Call) Rollback() {
+	if c.message != nil {
+		c.message.Rollback(c.mark)
 	}
-	c.blobs, c.message, c.edited = nil, nil, false
-	return c.original
+	c.blobs, c.edited = nil, false
 }
 
 // content opens the message when it is first asked for.
@@ -201,6 +196,6 @@ func (c *Call) content() (Message, abi.Errno) {
 		c.openErr = abi.IO
 		return nil, abi.IO
 	}
-	c.original, c.message, c.mark = m, m, m.Mark()
+	c.message, c.mark = m, m.Mark()
 	return m, abi.OK
 }

@@ -22,9 +22,6 @@ func input(f *fake) Input {
 		},
 		Notes: map[string]string{"score": "3"},
 		Open:  func() (Message, error) { return f, nil },
-		Replace: func(octets []byte) (Message, error) {
-			return newFake("Replaced: yes"), nil
-		},
 	}
 }
 
@@ -96,9 +93,7 @@ func TestRollbackLeavesNothing(t *testing.T) {
 	if got := c.HdrFind(0, "Replaced", 0); got != 0 {
 		t.Errorf("msg_replace did not take: %d", got)
 	}
-	if m := c.Rollback(); m != Message(f) {
-		t.Errorf("got %v", m)
-	}
+	c.Rollback()
 	if got := f.String(); got != before {
 		t.Errorf("got %q, want %q", got, before)
 	}

@@ -35,4 +35,6 @@ type Message interface {
 	PartInsert(parent, index int32, mediaType, filename string, body []byte) (int32, abi.Errno)
 	PartRemove(id int32) abi.Errno
 	PartWrap(id int32, mediaType string) (int32, abi.Errno)
+
+	MsgReplace(octets []byte) abi.Errno // octets are the message's own from here on
 }

@@ -160,18 +160,7 @@ func (c *Call) MsgReplace(blob int32) abi.Errno {
 	if len(octets) == 0 || !hasOnlyCRLF(octets) {
 		return abi.BadArg
 	}
-	if _, e = c.content(); e != abi.OK {
-		return e
-	}
-	if c.in.Replace == nil {
-		return abi.Unsupported
-	}
-	m, err := c.in.Replace(octets)
-	if err != nil {
-		return abi.BadArg
-	}
-	c.message, c.edited = m, true
-	return abi.OK
+	return c.edit(func(m Message) abi.Errno { return m.MsgReplace(octets) })
 }
 
 // hasOnlyCRLF tells whether b has no NUL, and CR and LF only side by side.

@@ -124,7 +124,6 @@ func (c *Case) input(config []byte, r *Result) host.Input {
 	in := host.Input{
 		Hook: abi.HookMessage, Config: config, Context: c.Context, Sender: c.Sender(), Recipients: recipientsOf(*c),
 		Open:             func() (host.Message, error) { return open(c.Message) },
-		Replace:          open,
 		RecipientReplies: c.LMTP,
 		Now:              c.now, Random: zeros{}, Log: r.log,
 	}
