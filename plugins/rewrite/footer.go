@@ -172,11 +172,7 @@ func (f *footer) in(cs charset, b body) (string, bool) {
 // alone.
 func (r *rewriter) append(b body, mediaType string, octets []byte, text string, cs charset) (bool, error) {
 	if b.html {
-		if bytes.Contains(octets, []byte(strings.TrimRight(text, "\r\n"))) {
-			return false, nil
-		}
-		at, close := htmlEnd(octets)
-		return true, b.part.Replace(mediaType, octets[:at], []byte(close+text), octets[at:])
+		return r.appendHTML(b, mediaType, octets, text)
 	}
 	lineEnd := "\r\n"
 	if bytes.IndexByte(octets, '\n') >= 0 && !bytes.Contains(octets, []byte("\r\n")) {
@@ -186,7 +182,28 @@ func (r *rewriter) append(b body, mediaType string, octets []byte, text string, 
 	if bytes.HasSuffix(bytes.TrimRight(octets, "\r\n"), []byte(strings.TrimRight(text, "\r\n"))) {
 		return false, nil
 	}
-	return true, b.part.Replace(mediaType, octets, []byte(gap(octets, lineEnd, cs)+text))
+	return true, b.part.Replace(mediaType, octets, []byte(gap(octets, lineEnd, cs)+b.last(octets, text)))
+}
+
+func (r *rewriter) appendHTML(b body, mediaType string, octets []byte, text string) (bool, error) {
+	if bytes.Contains(octets, []byte(strings.TrimRight(text, "\r\n"))) {
+		return false, nil
+	}
+	at, close := htmlEnd(octets)
+	if at == len(octets) {
+		text = b.last(octets, text)
+	}
+	return true, b.part.Replace(mediaType, octets[:at], []byte(close+text), octets[at:])
+}
+
+// last is what comes last in a body. Without a line end before, a part needs
+// none after it: the one before the boundary is the boundary's (RFC 2046
+// §5.1.1). A message ends with a line end.
+func (b body) last(octets []byte, text string) string {
+	if b.part.IsRoot() || bytes.HasSuffix(octets, []byte("\n")) {
+		return text
+	}
+	return strings.TrimRight(text, "\r\n")
 }
 
 // gap is what comes between a body and what is put under it: an empty line.

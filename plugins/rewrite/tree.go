@@ -72,6 +72,10 @@ func (t *tree) readBodies(maxBody int64) (left string, err error) {
 			continue
 		}
 		b.end = len(t.buf)
+		if b.damaged() {
+			t.buf = t.buf[:b.begin]
+			continue
+		}
 		if hasPGP(t.buf[b.begin:]) {
 			return "signed or encrypted", nil
 		}
@@ -79,6 +83,16 @@ func (t *tree) readBodies(maxBody int64) (left string, err error) {
 	}
 	t.bodies = kept
 	return "", nil
+}
+
+// damaged tells whether a body in base64 has much in it that is none, and that
+// writing it anew would drop. Line ends are at most a tenth of it.
+func (b body) damaged() bool {
+	if b.part.Encoding() != "base64" {
+		return false
+	}
+	proper := int64(b.end-b.begin+2) / 3 * 4
+	return b.part.BodySize() > proper+proper/10+8
 }
 
 // octets are what is in a body.

@@ -2,7 +2,11 @@
 // values made of what is known of the message. See README.md.
 package main
 
-import mta "github.com/wasmta/wasmta/sdk/go"
+import (
+	"strings"
+
+	mta "github.com/wasmta/wasmta/sdk/go"
+)
 
 func init() {
 	var s *stamp
@@ -39,10 +43,13 @@ type field struct {
 // apply does all that is to be done to m. Placeholders speak of the message as
 // it came, so they are filled in before anything is changed.
 func (s *stamp) apply(m *mta.Message) error {
-	for _, fields := range [...][]field{s.set, s.prefix, s.add, s.addTop} {
+	for _, fields := range [...][]field{s.set, s.add, s.addTop} {
 		for i := range fields {
-			fields[i].text = fields[i].value.fill(m)
+			fields[i].text = strings.TrimSpace(fields[i].value.fill(m))
 		}
+	}
+	for i := range s.prefix {
+		s.prefix[i].text = s.prefix[i].value.fill(m)
 	}
 	h := m.Header()
 	for _, name := range s.remove {
@@ -108,7 +115,7 @@ func prefix(h mta.Header, f field) error {
 		return nil
 	}
 	// Encoded words stay as they are where nothing has to be encoded anew.
-	if raw := field.Unfolded(); isASCII(f.text) && isASCII(raw) && f.text[len(f.text)-1] == ' ' {
+	if raw := field.Unfolded(); isASCII(f.text) && isASCII(raw) && strings.HasSuffix(f.text, " ") {
 		value = raw
 	}
 	return field.Set(f.text + value)
@@ -116,10 +123,7 @@ func prefix(h mta.Header, f field) error {
 
 // hasPrefix ignores blanks at the end of prefix: the value may be nothing else.
 func hasPrefix(value, prefix string) bool {
-	for prefix != "" && prefix[len(prefix)-1] == ' ' {
-		prefix = prefix[:len(prefix)-1]
-	}
-	return len(value) >= len(prefix) && value[:len(prefix)] == prefix
+	return strings.HasPrefix(value, strings.TrimRight(prefix, " "))
 }
 
 func isASCII(s string) bool {

@@ -98,7 +98,7 @@ func (m *Message) Parts() iter.Seq[Part] { return m.Root().All() }
 // Find is the first part of a media type ("text/html", "text/*").
 func (m *Message) Find(mediaType string) (Part, bool) {
 	id := guest.PartFind(mediaType, abi.Root)
-	return Part{max(id, 0)}, id >= 0
+	return optional(id)
 }
 
 // A reader streams from a function of the host.

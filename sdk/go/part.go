@@ -75,7 +75,9 @@ func (p Part) First() (Part, bool) { return optional(guest.PartFirst(p.id)) }
 // Next is the part after p in the same parent.
 func (p Part) Next() (Part, bool) { return optional(guest.PartNext(p.id)) }
 
-func optional(id int32) (Part, bool) { return Part{max(id, 0)}, id >= 0 }
+// optional is the part of that ID, and whether there is one. What there is not
+// cannot be read or changed.
+func optional(id int32) (Part, bool) { return Part{id}, id >= 0 }
 
 // Children are the parts in p. The part in hand may be replaced or removed.
 func (p Part) Children() iter.Seq[Part] {
@@ -106,6 +108,9 @@ func (p Part) walk(yield func(Part) bool) bool {
 
 // Size is the size of the content, decoded, in octets.
 func (p Part) Size() int64 { return max(guest.PartSize(p.id, abi.ReadDecoded), 0) }
+
+// BodySize is the size of the body as it is in the message, in octets.
+func (p Part) BodySize() int64 { return max(guest.PartSize(p.id, abi.ReadBody), 0) }
 
 // Open reads the content: the body without its content transfer encoding.
 func (p Part) Open() io.Reader { return p.open(abi.ReadDecoded) }
@@ -252,7 +257,7 @@ func (p Part) Insert(index int, mediaType, filename string, octets []byte) (Part
 	if h >= 0 {
 		h = guest.PartInsert(p.id, int32(index), mediaType, filename, h)
 	}
-	return Part{max(h, 0)}, failed("insert part", h)
+	return Part{h}, failed("insert part", h)
 }
 
 // Remove removes the part from its multipart.
@@ -262,5 +267,5 @@ func (p Part) Remove() error { return failed("remove part", guest.PartRemove(p.i
 // returns that.
 func (p Part) Wrap(mediaType string) (Part, error) {
 	id := guest.PartWrap(p.id, mediaType)
-	return Part{max(id, 0)}, failed("wrap part", id)
+	return Part{id}, failed("wrap part", id)
 }

@@ -157,7 +157,7 @@ func TestHeader(t *testing.T) {
 			t.Errorf("values: %q", got)
 		}
 		f, _ := h.First("X-B")
-		equal(t, "raw", f.Raw(), " folded\r\n here\r\n")
+		equal(t, "raw", f.Raw(), " folded\r\n here")
 		equal(t, "unfolded", f.Unfolded(), "folded here")
 		var names []string
 		for f := range h.Fields() {

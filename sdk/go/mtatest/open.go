@@ -1,9 +1,13 @@
 package mtatest
 
 import (
-	"errors"
+	"bytes"
 
 	"github.com/wasmta/wasmta/sdk/host"
+	"github.com/wasmta/wasmta/sdk/mimetree"
 )
 
-func open(octets []byte) (host.Message, error) { return nil, errors.ErrUnsupported }
+// open is a message as a plugin sees it.
+func open(octets []byte) (host.Message, error) {
+	return host.Tree(mimetree.Parse(bytes.NewReader(octets), mimetree.Limits{})), nil
+}
