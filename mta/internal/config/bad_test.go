@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,12 @@ var testOptions = Options{
 			return errors.New("it is not argon2id")
 		}
 		return nil
+	},
+	AccountName: func(name string) (string, error) {
+		if strings.Contains(name, "/") {
+			return "", fmt.Errorf("not an account name: %q has a slash", name)
+		}
+		return strings.ToLower(name), nil
 	},
 	Demo: func(hash string) bool { return hash == "$argon2id$demo" },
 }

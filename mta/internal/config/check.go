@@ -8,7 +8,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/net/idna"
 	"gopkg.in/yaml.v3"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
 )
 
 // check compares the parts of the file with each other. Parts that could not
@@ -68,14 +71,14 @@ func (d *decoder) checkAccounts(c *Config) {
 	local := map[string]bool{}
 	var names []string
 	for _, domain := range c.Domains {
-		local[domain.Name] = true
+		local[asciiDomain(domain.Name)] = true
 		names = append(names, domain.Name)
 	}
 	open, isOpen := c.Listen.open()
 	for _, a := range c.Accounts {
 		path := Key("accounts", a.Name)
 		_, domain, _ := cutLast(a.Name, "@")
-		if !local[domain] {
+		if !local[asciiDomain(domain)] {
 			cure := fmt.Sprintf("add %q to domains", domain)
 			if near := nearest(domain, names); near != "" {
 				cure = fmt.Sprintf("write %q, or add it to domains", near)
@@ -104,6 +107,15 @@ func (l *Listen) open() (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// asciiDomain makes the two spellings of an international domain the same
+// (RFC 5890).
+func asciiDomain(domain string) string {
+	if ascii, err := idna.Lookup.ToASCII(domain); err == nil && mail.HasUTF8(domain) {
+		return ascii
+	}
+	return strings.ToLower(domain)
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

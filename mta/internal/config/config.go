@@ -77,7 +77,7 @@ type Domain struct {
 
 // An Account owns mailboxes and can log in.
 type Account struct {
-	Name     string // an address; the domain in lower case
+	Name     string // an address, in the spelling of Options.AccountName
 	Password Secret // a hash, `$argon2id$…`
 }
 

@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-
-	"github.com/wasmta/wasmta/mta/internal/mail"
 )
 
 const (
@@ -79,7 +77,7 @@ func domains() dict[Domain] {
 	deliver := endpoint("mailbox, lmtp://host:port or smtp://host:port", []string{"mailbox"}, []string{"lmtp", "smtp"})
 	return dict[Domain]{
 		what: "a domain", want: "a name such as hamburger.edu",
-		name: func(key string) (Domain, string, error) {
+		name: func(_ *Options, key string) (Domain, string, error) {
 			d := defaultDomain()
 			d.Name = strings.ToLower(key)
 			_, err := parseDomain(key)
@@ -99,14 +97,7 @@ func accounts() dict[Account] {
 	}
 	return dict[Account]{
 		what: "an address", want: "an address such as bob@hamburger.edu",
-		name: func(key string) (Account, string, error) {
-			p, err := mail.ParsePath(key)
-			name := mail.Path{Local: p.Local, Domain: strings.ToLower(p.Domain)}.String()
-			if err == nil && p.Domain == "" {
-				err = errNoDomain
-			}
-			return Account{Name: name}, name, err
-		},
+		name: accountName,
 		elem: object[Account]{keys: []key[Account]{
 			required(field("password", password, func(a *Account) *Secret { return &a.Password },
 				"The password's argon2id hash.")),

@@ -2,6 +2,7 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -163,9 +164,9 @@ func (l list[V]) shape(def *[]V) shape {
 // A dict is a mapping whose keys are names of things, in the order of the
 // file.
 type dict[V any] struct {
-	what string                              // what a key is: "a domain"
-	want string                              // what to write where it is not: "a name such as hamburger.edu"
-	name func(key string) (V, string, error) // the element of that name, and the name as it is compared
+	what string                                          // what a key is: "a domain"
+	want string                                          // what to write where it is not: "a name such as hamburger.edu"
+	name func(o *Options, key string) (V, string, error) // the element of that name, and the name as it is compared
 	elem kind[V]
 	def  func(v []V) any // the default as the schema has it; may be nil
 }
@@ -175,9 +176,13 @@ func (m dict[V]) decode(d *decoder, n *yaml.Node, at string, v *[]V) {
 	*v = make([]V, 0, len(pairs))
 	first := map[string]int{}
 	for _, p := range pairs {
-		elem, name, err := m.name(p.name)
+		elem, name, err := m.name(&d.opts, p.name)
 		if err != nil {
-			d.add(p.key, at, fmt.Sprintf("%q is not %s: %v", quotable(p.name), m.what, err), "write "+m.want)
+			what := fmt.Sprintf("%q is not %s: %v", quotable(p.name), m.what, err)
+			if own, ok := errors.AsType[*unitError](err); ok {
+				what = own.what
+			}
+			d.add(p.key, at, what, "write "+m.want)
 			continue
 		}
 		if line := first[name]; line > 0 {
@@ -199,7 +204,7 @@ func (m dict[V]) noun() string {
 }
 
 func (m dict[V]) shape(def *[]V) shape {
-	sample, _, _ := m.name("x") // only for its defaults
+	sample, _, _ := m.name(&Options{}, "x") // only for its defaults
 	below := m.elem.shape(&sample)
 	s := shape{words: cmp.Or(below.words, "value") + " by " + m.noun(), keys: below.keys, below: "." + strings.ToUpper(m.noun())}
 	s.schema = &schema{Type: []string{"object", "null"}, AdditionalProperties: below.schema}

@@ -40,7 +40,25 @@ func (p partKind[T, V]) decode(d *decoder, n *yaml.Node, at string, v *T) {
 
 func (p partKind[T, V]) shape(*T) shape { return p.kind.shape(nil) }
 
-func routeName(key string) (Route, string, error) {
+// accountName makes one spelling of an account's name: an address in lower case.
+func accountName(o *Options, key string) (Account, string, error) {
+	p, err := mail.ParsePath(key)
+	if err == nil && (p.Domain == "" || p.Local == "") {
+		err = errNoDomain
+	}
+	if err != nil {
+		return Account{}, "", err
+	}
+	name := strings.ToLower(key)
+	if o.AccountName != nil {
+		if name, err = o.AccountName(key); err != nil {
+			return Account{}, "", &unitError{what: err.Error()}
+		}
+	}
+	return Account{Name: name}, name, nil
+}
+
+func routeName(_ *Options, key string) (Route, string, error) {
 	name := strings.ToLower(key)
 	if name == "*" {
 		return Route{Domain: name}, name, nil
@@ -101,7 +119,7 @@ func plugins() dict[Plugin] {
 	}
 	return dict[Plugin]{
 		what: "a name", want: "letters, digits, - and _",
-		name: func(key string) (Plugin, string, error) {
+		name: func(_ *Options, key string) (Plugin, string, error) {
 			if !isPlain(key) {
 				return Plugin{}, key, errNotName
 			}
@@ -157,7 +175,7 @@ func testKeys() object[Test] {
 		field("to", list[mail.Path]{elem: mailPath()}, func(e *Expect) *[]mail.Path { return &e.To }, "The recipients that are left."),
 		field("header", dict[HeaderField]{
 			what: "a field", want: "a name such as Subject",
-			name: func(key string) (HeaderField, string, error) {
+			name: func(_ *Options, key string) (HeaderField, string, error) {
 				return HeaderField{Name: key}, strings.ToLower(key), nil
 			},
 			elem: part(anyText(), func(h *HeaderField) *string { return &h.Value }),

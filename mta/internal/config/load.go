@@ -27,6 +27,9 @@ type Options struct {
 	Compile func(when string) error
 	// Password checks the form of a password hash; nil: only how it begins.
 	Password func(hash string) error
+	// AccountName returns the one right spelling of an account's name; nil: its
+	// lower case.
+	AccountName func(name string) (string, error)
 	// Demo tells whether a hash is that of the demo password; nil: not checked.
 	Demo func(hash string) bool
 }

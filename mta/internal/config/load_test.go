@@ -56,7 +56,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 			{"lists.hamburger.edu", Endpoint{Scheme: "lmtp", Host: "127.0.0.1", Port: 24}},
 			{"old.example", Endpoint{Scheme: "smtp", Host: "mx.old.example", Port: 25}},
 		},
-		Accounts: []Account{{"Bob@hamburger.edu", "$argon2id$x"}, {"alice@hamburger.edu", "$argon2id$fromfile"}},
+		Accounts: []Account{{"bob@hamburger.edu", "$argon2id$x"}, {"alice@hamburger.edu", "$argon2id$fromfile"}},
 		Relay: Relay{
 			Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 			Routes: []Route{
@@ -173,6 +173,10 @@ func TestSecretsDoNotShowThemselves(t *testing.T) {
 			t.Errorf("%s: %q", value, found)
 		}
 	}
+}
+
+func TestBothSpellingsOfAnInternationalDomainAreOne(t *testing.T) {
+	load(t, "hostname: a.example\ndomains: {xn--mnchen-3ya.example: }\naccounts: {a@München.example: {password: $argon2id$x}}\n")
 }
 
 func TestADollarCanBeWritten(t *testing.T) {

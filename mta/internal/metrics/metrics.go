@@ -81,7 +81,7 @@ func New(version string) *Set {
 	s.messages = s.counter("mta_messages_total", "Messages received in full, by the class of the reply: 2xx taken, 4xx or 5xx refused.", "listener", "class")
 	s.bytes = s.counter("mta_message_bytes_total", "Octets of the messages that were taken.", "listener")
 	s.replyTime = s.histogram("mta_message_reply_seconds", "From the end of a message to the reply: the pipeline and the disk.", fastBuckets, "listener")
-	s.logins = s.counter("mta_logins_total", "Attempts to log in, by result: ok, refused, throttled or error.", "protocol", "result")
+	s.logins = s.counter("mta_logins_total", "Attempts to log in, by result: ok or refused.", "protocol", "result")
 
 	s.stageTime = s.histogram("mta_stage_seconds", "How long a stage took for one message.", fastBuckets, "stage")
 	s.stages = s.counter("mta_stages_total", "Times that a stage was reached, by outcome: its verdict, skipped (when), or failed (on_error decided).", "stage", "outcome")

@@ -52,6 +52,7 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	s.POP3().SessionOpened()
 	s.POP3().Login(false)
 	s.IMAP().Login(true)
+	s.LoggedIn("smtp", true)
 	s.Pipeline().Staged("stamp", "continue", time.Millisecond)
 	s.Pipeline().Staged("stamp", "skipped", 0)
 	s.Delivery().Stored(mail.Delivered, time.Millisecond)
@@ -77,6 +78,7 @@ func TestWhatHappensIsCounted(t *testing.T) {
 		`mta_message_bytes_total{listener="smtp"} 4096`,
 		`mta_message_reply_seconds_count{listener="smtp"} 2`,
 		`mta_logins_total{protocol="pop3",result="refused"} 1`,
+		`mta_logins_total{protocol="smtp",result="ok"} 1`,
 		`mta_logins_total{protocol="imap",result="ok"} 1`,
 		`mta_stages_total{outcome="continue",stage="stamp"} 1`,
 		`mta_stages_total{outcome="skipped",stage="stamp"} 1`,

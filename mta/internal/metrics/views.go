@@ -70,6 +70,10 @@ func (v Reading) SessionClosed() { v.set.closed(v.protocol) }
 // Login counts an attempt to log in.
 func (v Reading) Login(ok bool) { v.set.login(v.protocol, ok) }
 
+// LoggedIn counts an attempt to log in over a protocol that has no view with
+// Login: "smtp". Protocols are few and fixed.
+func (s *Set) LoggedIn(protocol string, ok bool) { s.login(protocol, ok) }
+
 func (s *Set) login(protocol string, ok bool) {
 	result := "refused"
 	if ok {
