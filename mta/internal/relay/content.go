@@ -1,11 +1,13 @@
 package relay
 
 import (
+	"errors"
 	"io"
 	"sync"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/smtpc"
+	"github.com/wasmta/wasmta/sdk/mimetree"
 )
 
 // A body is the content of a message, as each next hop can take it. What takes
@@ -84,5 +86,31 @@ func (b *body) for8Bit(offered bool, said mail.Body) (mail.Content, mail.Body, e
 	return b.content, mail.Body7Bit, nil
 }
 
-// to7Bit converts content for a next hop without 8BITMIME.
-func to7Bit(mail.Content) (mail.Content, error) { return nil, smtpc.Err8Bit }
+// to7Bit converts content for a next hop without 8BITMIME. A message that is
+// beyond converting is [smtpc.Err8Bit], one with addresses that only SMTPUTF8
+// can carry is [smtpc.ErrUTF8]; any other error is that of reading it.
+func to7Bit(c mail.Content) (mail.Content, error) {
+	src, err := octetsOf(c)
+	if err != nil {
+		return nil, err
+	}
+	tree, done, err := mimetree.To7Bit(mimetree.Parse(src, mimetree.Limits{}))
+	switch {
+	case errors.Is(err, mimetree.ErrLimit):
+		return nil, smtpc.Err8Bit
+	case err != nil:
+		return nil, err
+	case done.Left: // RFC 6532 §3.2
+		return nil, smtpc.ErrUTF8
+	}
+	return tree, nil
+}
+
+// octetsOf is c to be read at any offset; from memory if it cannot.
+func octetsOf(c mail.Content) (mail.Octets, error) {
+	if o, ok := c.(mail.Octets); ok {
+		return o, nil
+	}
+	b, err := mail.ReadAll(c)
+	return mail.Bytes(b), err
+}

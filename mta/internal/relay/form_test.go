@@ -3,6 +3,8 @@ package relay
 import (
 	"errors"
 	"io"
+	"mime/quotedprintable"
+	netmail "net/mail"
 	"net/netip"
 	"slices"
 	"strings"
@@ -140,6 +142,43 @@ func TestBody(t *testing.T) {
 				w.done(r)
 			})
 		})
+	}
+}
+
+// A next hop that takes no 8-bit content gets the same text in 7 bits.
+func TestConverts(t *testing.T) {
+	eightBit := "Subject: hi\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nune crêpe\r\n.\r\n"
+	dial, dir := smtpSink(t, "-8")
+	r := &Relay{Hostname: "crepes.fr", Dial: dial, Routes: []Route{{"*", NewHop(SMTP, "127.0.0.1", 25, "", "")}}}
+	defer r.Close()
+	for _, said := range []mail.Body{"", mail.Body8Bit, mail.BodyBinary} {
+		m := message(t, "bob@hamburger.edu")
+		m.Envelope.Body, m.Content = said, mail.Bytes(eightBit)
+		if res := r.Deliver(t.Context(), m, nil)[0]; res.Outcome != mail.Relayed {
+			t.Fatal(short(res), res.Err)
+		}
+	}
+	for content, n := range kept(t, dir) {
+		msg, err := netmail.ReadMessage(strings.NewReader(content))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(quotedprintable.NewReader(msg.Body))
+		if err != nil || n != 3 || any8Bit([]byte(content)) || msg.Header.Get("Content-Transfer-Encoding") != "quoted-printable" || string(text) != "une crêpe\n.\n" {
+			t.Errorf("%d copies of %q, %v", n, content, err)
+		}
+	}
+}
+
+// What cannot be said in 7 bits comes back.
+func TestBeyondConverting(t *testing.T) {
+	dial, _ := smtpSink(t, "-8")
+	r := &Relay{Hostname: "crepes.fr", Dial: dial, Routes: []Route{{"*", NewHop(SMTP, "127.0.0.1", 25, "", "")}}}
+	defer r.Close()
+	m := message(t, "bob@hamburger.edu")
+	m.Content = mail.Bytes("From: andré@crêpes.fr\r\n\r\nhi\r\n")
+	if res := r.Deliver(t.Context(), m, nil)[0]; res.Outcome != mail.Bounced || res.Enh != "5.6.7" {
+		t.Error(short(res))
 	}
 }
 
