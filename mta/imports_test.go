@@ -1,0 +1,148 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/wasmta/wasmta/"
+
+// TestImports holds the table of imports: every package of the repository
+// has a row, and imports what its row says and nothing else (but the standard
+// library). A row without a use is refused too, so the table stays true.
+func TestImports(t *testing.T) {
+	found := packageImports(t, "..")
+	for pkg, imports := range found {
+		row, ok := allowed[pkg]
+		if !ok {
+			t.Errorf("package %s has no row in allowed: decide what it may import, and add %q: %q", pkg, pkg, strings.Join(imports, " "))
+			continue
+		}
+		want := strings.Fields(row)
+		for _, path := range imports {
+			if !slices.Contains(want, path) {
+				t.Errorf("package %s imports %s, which its row in allowed does not list", pkg, path)
+			}
+		}
+		for _, path := range want {
+			if !slices.Contains(imports, path) {
+				t.Errorf("the row of package %s lists %s, which it does not import", pkg, path)
+			}
+		}
+	}
+	for pkg := range allowed {
+		if _, ok := found[pkg]; !ok {
+			t.Errorf("allowed has a row for %s, which is no package", pkg)
+		}
+	}
+}
+
+// TestNeverImports holds what must stay true whatever the table of imports
+// says: the seams between the parts.
+func TestNeverImports(t *testing.T) {
+	for pkg, row := range allowed {
+		for _, never := range strings.Fields(forbidden[pkg]) {
+			if slices.Contains(strings.Fields(row), never) {
+				t.Errorf("package %s must never import %s", pkg, never)
+			}
+		}
+		for _, path := range strings.Fields(row) {
+			owner, ok := sole[path]
+			if ok && !slices.Contains(strings.Fields(owner), pkg) {
+				t.Errorf("package %s imports %s, which only %s may", pkg, path, owner)
+			}
+		}
+	}
+}
+
+// packageImports maps each package folder below root to what its files other
+// than tests import, without the standard library; our own packages by their
+// folder, others by their path.
+func packageImports(t *testing.T, root string) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() {
+			if path != root && (strings.HasPrefix(name, ".") || name == "testdata" || name == "var") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		pkg, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		pkg = filepath.ToSlash(pkg)
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		imports := found[pkg]
+		for _, spec := range file.Imports {
+			imp, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			first, _, _ := strings.Cut(imp, "/")
+			if !strings.Contains(first, ".") {
+				continue // the standard library
+			}
+			imp = strings.TrimPrefix(imp, module)
+			if !slices.Contains(imports, imp) {
+				imports = append(imports, imp)
+			}
+		}
+		slices.Sort(imports)
+		found[pkg] = imports
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// allowed is what each package may import beside the standard library.
+var allowed = map[string]string{}
+
+// forbidden is what a package never imports.
+var forbidden = map[string]string{
+	"mta/internal/smtp":            "mta/internal/smtpd mta/internal/smtpc",
+	"mta/internal/smtpd":           "mta/internal/pipeline mta/internal/queue mta/internal/account",
+	"mta/internal/pipeline":        "mta/internal/wasm mta/internal/config",
+	"mta/internal/wasm":            "mta/internal/smtpd mta/internal/queue",
+	"mta/internal/queue":           "mta/internal/queue/spool mta/internal/delivery mta/internal/relay",
+	"mta/internal/queue/spool":     "mta/internal/smtp",
+	"mta/internal/queue/queuetest": "mta/internal/queue/spool",
+	"mta/internal/dsn":             "mta/internal/queue",
+	"mta/internal/delivery":        "mta/internal/mailbox mta/internal/relay",
+	"mta/internal/smtpc":           "mta/internal/relay",
+	"mta/internal/relay":           "mta/internal/queue mta/internal/smtpd",
+	"mta/internal/mailbox":         "mta/internal/smtp mta/internal/pop3d mta/internal/imapd",
+	"mta/internal/pop3d":           "mta/internal/smtpd mta/internal/queue mta/internal/imapd",
+	"mta/internal/imapd":           "mta/internal/smtpd mta/internal/queue mta/internal/pop3d",
+	"mta/internal/admin":           "mta/internal/smtpd",
+	"mta/internal/account":         "mta/internal/smtp mta/internal/smtpd mta/internal/pop3d mta/internal/imapd",
+}
+
+// sole names the only packages that may import a thing.
+var sole = map[string]string{
+	"gopkg.in/yaml.v3":              "mta/internal/config",
+	"github.com/tetratelabs/wazero": "mta/internal/wasm",
+	"go.etcd.io/bbolt":              "mta/internal/queue/spool",
+	"mta/internal/daemon":           "mta",
+	"mta/internal/testpeer":         "",
+}

@@ -1,0 +1,142 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"reflect"
+	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/config"
+	"github.com/wasmta/wasmta/mta/internal/delivery"
+	"github.com/wasmta/wasmta/mta/internal/relay"
+	"github.com/wasmta/wasmta/mta/internal/smtpc"
+)
+
+// newGeneration builds what a reload replaces.
+func (s *Server) newGeneration(ctx context.Context, cfg *config.Config) (*generation, error) {
+	p, runtime, err := loadPipeline(ctx, cfg, s.metrics.Pipeline(), s.log)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := s.newDirectory(cfg)
+	if err != nil {
+		runtime.Close(ctx)
+		return nil, err
+	}
+	r := s.newRelay(cfg)
+	return &generation{
+		pipeline:  p,
+		directory: dir,
+		deliverer: &delivery.Router{
+			Directory: places{dir}, Inbox: s.mailboxes, Relay: r, Log: s.log, Observer: s.metrics.Delivery(),
+		},
+		close: func(ctx context.Context) {
+			if err := errors.Join(r.Close(), runtime.Close(ctx)); err != nil {
+				s.log.Warn("close the old pipeline", "err", err)
+			}
+		},
+	}, nil
+}
+
+func (s *Server) newRelay(cfg *config.Config) *relay.Relay {
+	r := &relay.Relay{
+		Hostname: cfg.Hostname, Concurrency: cfg.Relay.Concurrency, Log: s.log, Observer: s.metrics.Relay(),
+		Timeouts: timeouts(cfg.Relay.Timeout), Connect: min(cfg.Relay.Timeout, relay.DefaultConnect), Self: s.listensOn,
+	}
+	if cfg.Relay.DNS != "" {
+		r.Resolver = relay.NewResolver(cfg.Relay.DNS)
+	}
+	for _, route := range cfg.Relay.Routes {
+		to := route.To
+		r.Routes = append(r.Routes, relay.Route{
+			Domain: route.Domain,
+			Hop:    relay.NewHop(relay.Scheme(to.Scheme), to.Host, int(to.Port), to.User, string(to.Password)),
+		})
+	}
+	return r
+}
+
+// timeouts are d for each step but the reply to the final dot: a next hop that
+// takes its time over a message it has would get it twice (RFC 5321
+// §4.5.3.2.6).
+func timeouts(d time.Duration) smtpc.Timeouts {
+	return smtpc.Timeouts{Greeting: d, Mail: d, Rcpt: d, DataInit: d, DataBlock: d}
+}
+
+// listensOn tells whether an address is this server's own SMTP listener, to
+// which nothing is relayed.
+func (s *Server) listensOn(addr netip.AddrPort) bool {
+	for _, l := range s.listeners {
+		if _, smtp := kinds[l.Protocol]; !smtp {
+			continue
+		}
+		own, err := netip.ParseAddrPort(l.Addr.String())
+		if err == nil && own.Port() == addr.Port() && (own.Addr().IsUnspecified() || own.Addr().Unmap() == addr.Addr().Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// Reload reads the file and the plugins again and uses them from the next
+// message on, without dropping a session. If the file does not check, or a
+// plugin does not load, everything stays as it is and the error says why.
+// Addresses, limits and what the queue is kept in are those of the start.
+func (s *Server) Reload(ctx context.Context) error {
+	s.reloading.Lock()
+	defer s.reloading.Unlock()
+	err := s.reload(ctx)
+	s.metrics.Reloaded(err == nil, time.Now())
+	if err != nil {
+		s.log.Error("reload failed, the old pipeline stays", "err", err)
+		return err
+	}
+	s.log.Info("reloaded", "pipeline", s.cfg.File, "stages", len(s.loaded.Pipeline))
+	return nil
+}
+
+func (s *Server) reload(ctx context.Context) error {
+	cfg, findings := LoadConfig(s.cfg.File)
+	if len(findings) > 0 {
+		return findings
+	}
+	gen, err := s.newGeneration(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(refuseDemo(ctx, s.cfg, gen.directory), s.tls.load(cfg)); err != nil {
+		gen.close(ctx)
+		return err
+	}
+	if changed := needRestart(s.cfg, cfg); len(changed) > 0 {
+		s.log.Warn("these changes take a restart", "keys", changed)
+	}
+	before := s.current.replace(gen)
+	s.loaded = cfg
+	s.retired.Go(func() { before.retire(context.WithoutCancel(ctx)) })
+	return nil
+}
+
+// needRestart names the keys whose change a reload does not take up.
+func needRestart(running, next *config.Config) []string {
+	var changed []string
+	for _, k := range []struct {
+		name string
+		a, b any
+	}{
+		{"hostname", running.Hostname, next.Hostname},
+		{"state", running.State, next.State},
+		{"listen", running.Listen, next.Listen},
+		{"limits", running.Limits, next.Limits},
+		{"queue", running.Queue, next.Queue},
+		{"relay.allow", running.Relay.Allow, next.Relay.Allow},
+		{"log", running.Log, next.Log},
+		{"tls (added or removed)", running.TLS.Enabled(), next.TLS.Enabled()},
+	} {
+		if !reflect.DeepEqual(k.a, k.b) {
+			changed = append(changed, k.name)
+		}
+	}
+	return changed
+}

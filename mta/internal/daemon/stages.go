@@ -1,0 +1,108 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/wasmta/wasmta/mta/internal/condition"
+	"github.com/wasmta/wasmta/mta/internal/config"
+	"github.com/wasmta/wasmta/mta/internal/pipeline"
+	"github.com/wasmta/wasmta/mta/internal/wasm"
+)
+
+// compileCondition type-checks a `when:`.
+func compileCondition(when string) error {
+	_, err := condition.Compile(when)
+	return err
+}
+
+// loadPipeline builds, loads and configures the plugins of cfg. What is wrong
+// with any stage comes back as findings, all of them, each at its place in
+// the file. The runtime holds the plugins and is closed after the pipeline's
+// last use.
+func loadPipeline(ctx context.Context, cfg *config.Config, observer pipeline.Observer, log *slog.Logger) (*pipeline.Pipeline, *wasm.Runtime, error) {
+	runtime, err := wasm.NewRuntime(ctx, wasm.Options{
+		CacheDir: filepath.Join(cfg.State, "cache", "wazero"),
+		Hostname: cfg.Hostname,
+		Log:      log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	modules, findings := readPlugins(ctx, cfg, log)
+	p := &pipeline.Pipeline{Log: log, Observer: observer}
+	for i := range cfg.Pipeline {
+		stage, err := loadStage(ctx, cfg, &cfg.Pipeline[i], modules, runtime)
+		if err != nil {
+			if !errors.Is(err, errNoModule) { // that has its finding already
+				findings = append(findings, stageFinding(cfg, i, err))
+			}
+			continue
+		}
+		p.Stages = append(p.Stages, *stage)
+	}
+	if len(findings) > 0 {
+		runtime.Close(ctx)
+		return nil, nil, findings
+	}
+	return p, runtime, nil
+}
+
+// errNoModule says that a stage's plugin could not be read.
+var errNoModule = errors.New("no module")
+
+// readPlugins returns the modules of the plugins that stages use.
+func readPlugins(ctx context.Context, cfg *config.Config, log *slog.Logger) (map[string][]byte, config.Findings) {
+	used := map[string]bool{}
+	for _, s := range cfg.Pipeline {
+		used[s.Plugin] = true
+	}
+	builder := &wasm.Builder{CacheDir: filepath.Join(cfg.State, "cache", "plugins"), Log: log}
+	modules := map[string][]byte{}
+	var findings config.Findings
+	for _, p := range cfg.Plugins {
+		if !used[p.Name] {
+			continue
+		}
+		module, err := builder.Load(ctx, p.Path)
+		if err != nil {
+			findings = append(findings, cfg.Finding(config.Key("plugins", p.Name), err.Error(), "mend it, then try `mta plugin build`"))
+			continue
+		}
+		modules[p.Name] = module
+	}
+	return modules, findings
+}
+
+func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules map[string][]byte, runtime *wasm.Runtime) (*pipeline.Stage, error) {
+	module, ok := modules[s.Plugin]
+	if !ok {
+		return nil, errNoModule
+	}
+	plugin, err := runtime.Load(ctx, wasm.LoadOptions{
+		Name: s.Name, Wasm: module, Config: s.Config, MemoryLimit: int64(s.Memory),
+	})
+	if err != nil {
+		return nil, err
+	}
+	stage := &pipeline.Stage{
+		Name: s.Name, Guest: plugin, Timeout: s.Timeout, OnError: pipeline.OnError(s.OnError),
+	}
+	if s.When != "" {
+		when, err := condition.Compile(s.When)
+		if err != nil {
+			return nil, fmt.Errorf("when: %w", err)
+		}
+		stage.When = when
+	}
+	return stage, nil
+}
+
+// stageFinding puts what a plugin says when it is loaded at the stage's config,
+// which it most often speaks of.
+func stageFinding(cfg *config.Config, i int, err error) config.Finding {
+	return cfg.Finding(config.Key(config.Index("pipeline", i), "config"), err.Error(), "see the plugin's README")
+}

@@ -1,0 +1,74 @@
+// Command mta is a mail transfer agent whose filters are WebAssembly plugins.
+//
+//	mta --pipeline pipeline.yaml
+//
+// serves until SIGTERM. The other commands check a pipeline file, look into
+// the queue and keep the accounts; `mta --help` lists them.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line.
+type commands struct {
+	Globals
+
+	Serve   ServeCmd   `cmd:"" default:"withargs" help:"Serve until SIGTERM (the default)."`
+	Check   CheckCmd   `cmd:"" help:"Say everything that a start would refuse, without starting."`
+	Queue   QueueCmd   `cmd:"" help:"Look into the queue of a running server, and change it."`
+	Account AccountCmd `cmd:"" help:"Add, list and remove accounts, and set passwords."`
+	Plugin  PluginCmd  `cmd:"" help:"Build and inspect plugins."`
+	Version VersionCmd `cmd:"" help:"Print the version."`
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is main with its surroundings handed in. It returns the exit code: 0
+// done, 1 the answer is no, 2 wrong usage.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	var c commands
+	c.Stdin, c.Stdout, c.Stderr = stdin, stdout, stderr
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("mta"),
+		kong.Description("A mail transfer agent whose filters are WebAssembly plugins.\n\nExample: mta --pipeline pipeline.yaml"),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "mta:", err)
+		return 2
+	}
+	ctx, err := parser.Parse(args)
+	if exited >= 0 { // --help
+		return exited
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "mta:", err)
+		return 2
+	}
+	return exitCode(ctx.Run(&c.Globals), stderr)
+}
+
+func exitCode(err error, stderr io.Writer) int {
+	if err == nil {
+		return 0
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(stderr, "mta:", text)
+	}
+	if exit, ok := errors.AsType[*exitError](err); ok {
+		return exit.code
+	}
+	return 1
+}
