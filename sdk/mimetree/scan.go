@@ -63,7 +63,11 @@ func (t *Tree) After(id ID) (ID, error) {
 func (t *Tree) Find(mediaType string, from ID) (ID, error) {
 	id, err := from, t.exists(from)
 	for ; err == nil; id, err = t.After(id) {
-		a, err := t.about(t.parts[id])
+		p, err := t.part(id) // reads its header section, if that was not done
+		if err != nil {
+			return None, err
+		}
+		a, err := t.about(p)
 		if err != nil {
 			return None, err
 		}
