@@ -110,6 +110,7 @@ func (inst *instance) invoke(ctx context.Context, f api.Function, call *host.Cal
 // run asks a hook.
 func (inst *instance) run(ctx context.Context, hook string, call *host.Call) (int32, error) {
 	inst.output.reset()
+	inst.memory.denied.Store(false)
 	inst.ctx = ctx
 	defer func() { inst.ctx = nil }()
 	return inst.invoke(ctx, inst.hooks[hook], call)

@@ -54,7 +54,10 @@ func (o *output) flush() {
 }
 
 // reset begins a new call.
-func (o *output) reset() { o.written, o.line, o.opening = 0, o.line[:0], "" }
+func (o *output) reset() {
+	o.flush()
+	o.written, o.opening = 0, ""
+}
 
 // first is the first line of this call.
 func (o *output) first() string {

@@ -33,8 +33,9 @@ func (p *Plugin) input(ctx context.Context, hook string, tx *mail.Transaction) h
 	in.Recipients = recipients(tx.Envelope.Recipients)
 	in.Notes = tx.Notes
 	in.Path = checkPath
-	in.Open = func() (host.Message, error) { return open(tx.Content) }
-	in.Replace = replace
+	if tx.Content != nil {
+		in.Open = func() (host.Message, error) { return open(tx.Content) }
+	}
 	return in
 }
 
@@ -135,7 +136,7 @@ func apply(tx *mail.Transaction, ch host.Changes) error {
 	}
 	tx.Envelope = env
 	if ch.Message != nil {
-		tx.Content = contentOf(ch.Message)
+		tx.Content = host.TreeOf(ch.Message)
 	}
 	if ch.Notes != nil {
 		tx.Notes = ch.Notes
