@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"regexp"
+	"testing"
+)
 
 func TestNewFooter(t *testing.T) {
 	f := newFooter("Grüße & <Küsse>\nvon uns  \n> x\n-- \nFrom me\n", "")
@@ -72,6 +75,19 @@ func TestHasPGP(t *testing.T) {
 			t.Errorf("%q: got %t, want %t", in, got, want)
 		}
 	}
+}
+
+// FuzzHasPGP holds the search against a plain one.
+func FuzzHasPGP(f *testing.F) {
+	f.Add("x\n-----BEGIN PGP MESSAGE-----")
+	f.Add("------BEGIN PGP MESSAGE-----")
+	f.Add("-----BEGIN PGP KEY-----BEGIN PGP \n-----BEGIN PGP SIGNED MESSAGE")
+	plain := regexp.MustCompile(`(^|[\n>])-----BEGIN PGP (SIGNED )?MESSAGE`)
+	f.Fuzz(func(t *testing.T, s string) {
+		if got, want := hasPGP([]byte(s)), plain.MatchString(s); got != want {
+			t.Fatalf("%q: got %t, want %t", s, got, want)
+		}
+	})
 }
 
 func TestExtension(t *testing.T) {
