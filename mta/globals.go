@@ -4,7 +4,7 @@ import "io"
 
 // Globals are the flags and streams that every command shares.
 type Globals struct {
-	Pipeline string `help:"The pipeline file." default:"pipeline.yaml" env:"MTA_PIPELINE" placeholder:"FILE" type:"path"`
+	Pipeline string `help:"The pipeline file." default:"pipeline.yaml" env:"MTA_PIPELINE" placeholder:"FILE"`
 
 	Stdin  io.Reader `kong:"-"`
 	Stdout io.Writer `kong:"-"`

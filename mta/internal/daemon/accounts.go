@@ -13,6 +13,7 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/delivery"
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/mailbox"
+	"github.com/wasmta/wasmta/mta/internal/metrics"
 	"github.com/wasmta/wasmta/mta/internal/smtpd"
 )
 
@@ -25,7 +26,8 @@ const accountsFile = "accounts.json"
 
 // configOptions are what package config needs to know of the parts.
 func configOptions() config.Options {
-	return config.Options{Compile: compileCondition, Password: account.CheckHash, Demo: account.IsDemo}
+	return config.Options{Compile: compileCondition, AccountName: account.CleanName,
+		Password: account.CheckHash, Demo: account.IsDemo}
 }
 
 // newDirectory is who exists according to cfg.
@@ -58,6 +60,19 @@ func (c *current) Authenticate(ctx context.Context, login, password string, clie
 	return g.directory.Authenticate(ctx, login, password, client)
 }
 
+// logins counts those who authenticate over SMTP.
+type logins struct {
+	*current
+	metrics *metrics.Set
+}
+
+// Authenticate implements [smtpd.Directory].
+func (l logins) Authenticate(ctx context.Context, login, password string, client netip.Addr) (string, error) {
+	name, err := l.current.Authenticate(ctx, login, password, client)
+	l.metrics.LoggedIn("smtp", err == nil)
+	return name, err
+}
+
 // Recipient implements [smtpd.Directory].
 func (c *current) Recipient(_ context.Context, p mail.Path) (local, exists bool, err error) {
 	g := c.acquire()
@@ -82,7 +97,7 @@ func (p places) Place(path mail.Path) (delivery.Place, error) {
 }
 
 var (
-	_ smtpd.Directory    = (*current)(nil)
+	_ smtpd.Directory    = logins{}
 	_ smtpd.Policy       = (*current)(nil)
 	_ mail.Deliverer     = (*current)(nil)
 	_ delivery.Directory = places{}

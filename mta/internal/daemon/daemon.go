@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -51,6 +52,9 @@ type Server struct {
 	services    []service       // one for each listener kind that is served
 	socket      net.Listener    // of the operator
 	listeners   []BoundListener // in the order of the file
+
+	selfOnce sync.Once
+	self     func(netip.AddrPort) bool // made at the first attempt, when all listeners are bound
 
 	serving sync.WaitGroup // one for each running Serve
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"path/filepath"
 
 	"github.com/wasmta/wasmta/mta/internal/config"
 	"github.com/wasmta/wasmta/mta/internal/imapd"
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/pop3d"
 	"github.com/wasmta/wasmta/mta/internal/relay"
 	"github.com/wasmta/wasmta/mta/internal/smtpd"
 )
@@ -37,9 +39,27 @@ func (s *Server) listen(ctx context.Context) error {
 	return findings.Err()
 }
 
+// isSelf tells whether an address is one of this server's own SMTP listeners,
+// to which nothing is relayed.
+func (s *Server) isSelf(addr netip.AddrPort) bool {
+	s.selfOnce.Do(func() {
+		var addrs []net.Addr
+		for _, l := range s.listeners {
+			if _, ok := kinds[l.Protocol]; ok {
+				addrs = append(addrs, l.Addr)
+			}
+		}
+		s.self = relay.Listens(addrs)
+	})
+	return s.self(addr)
+}
+
 // newService returns what speaks the protocol of l.
 func (s *Server) newService(l config.Listener) service {
 	switch l.Protocol {
+	case "pop3", "pop3s":
+		srv := s.newPOP3(l.TLS)
+		return service{protocol: l.Protocol, serve: srv.Serve, shutdown: srv.Shutdown}
 	case "imap", "imaps":
 		srv := s.newIMAP(l.TLS)
 		return service{protocol: l.Protocol, serve: srv.Serve, shutdown: srv.Shutdown}
@@ -73,7 +93,7 @@ func (s *Server) newSMTP(l config.Listener) *smtpd.Server {
 			Connections: c.Connections, PerAddress: c.PerAddress,
 			Idle: c.Idle, Data: c.Data, DataIdle: c.DataIdle, Errors: c.Errors, Hops: c.Hops,
 		},
-		Policy: &s.current, Queue: s.queue, Directory: &s.current,
+		Policy: &s.current, Queue: s.queue, Directory: logins{&s.current, s.metrics},
 		RelayAllow: s.cfg.Relay.Allow, Resolver: s.resolver(),
 		TempDir: filepath.Join(s.cfg.State, "tmp"), Log: s.log, Observer: s.metrics.SMTP(),
 	}
@@ -89,6 +109,15 @@ func (s *Server) resolver() smtpd.Resolver {
 		return nil
 	}
 	return net.DefaultResolver
+}
+
+func (s *Server) newPOP3(implicit bool) *pop3d.Server {
+	return &pop3d.Server{
+		Hostname: s.cfg.Hostname, TLS: s.tls.config(), ImplicitTLS: implicit,
+		Accounts: &s.current, Store: s.mailboxes,
+		Limits: pop3d.Limits{Connections: s.cfg.Limits.Connections, PerAddress: s.cfg.Limits.PerAddress},
+		Log:    s.log, Observer: s.metrics.POP3(),
+	}
 }
 
 func (s *Server) newIMAP(implicit bool) *imapd.Server {
@@ -113,5 +142,5 @@ func (s *Server) serveAdmin(ctx context.Context) {
 
 // isClosed tells whether a Serve ended because it was asked to.
 func isClosed(err error) bool {
-	return errors.Is(err, net.ErrClosed) || errors.Is(err, imapd.ErrClosed)
+	return errors.Is(err, net.ErrClosed) || errors.Is(err, pop3d.ErrClosed) || errors.Is(err, imapd.ErrClosed)
 }

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"reflect"
 	"time"
 
@@ -42,7 +41,7 @@ func (s *Server) newGeneration(ctx context.Context, cfg *config.Config) (*genera
 func (s *Server) newRelay(cfg *config.Config) *relay.Relay {
 	r := &relay.Relay{
 		Hostname: cfg.Hostname, Concurrency: cfg.Relay.Concurrency, Log: s.log, Observer: s.metrics.Relay(),
-		Timeouts: timeouts(cfg.Relay.Timeout), Connect: min(cfg.Relay.Timeout, relay.DefaultConnect), Self: s.listensOn,
+		Timeouts: timeouts(cfg.Relay.Timeout), Connect: min(cfg.Relay.Timeout, relay.DefaultConnect), Self: s.isSelf,
 	}
 	if cfg.Relay.DNS != "" {
 		r.Resolver = relay.NewResolver(cfg.Relay.DNS)
@@ -62,21 +61,6 @@ func (s *Server) newRelay(cfg *config.Config) *relay.Relay {
 // §4.5.3.2.6).
 func timeouts(d time.Duration) smtpc.Timeouts {
 	return smtpc.Timeouts{Greeting: d, Mail: d, Rcpt: d, DataInit: d, DataBlock: d}
-}
-
-// listensOn tells whether an address is this server's own SMTP listener, to
-// which nothing is relayed.
-func (s *Server) listensOn(addr netip.AddrPort) bool {
-	for _, l := range s.listeners {
-		if _, smtp := kinds[l.Protocol]; !smtp {
-			continue
-		}
-		own, err := netip.ParseAddrPort(l.Addr.String())
-		if err == nil && own.Port() == addr.Port() && (own.Addr().IsUnspecified() || own.Addr().Unmap() == addr.Addr().Unmap()) {
-			return true
-		}
-	}
-	return false
 }
 
 // Reload reads the file and the plugins again and uses them from the next
