@@ -77,7 +77,7 @@ func (f file) apply(r *rule) error {
 	if !inside {
 		return f.replaceBody(note)
 	}
-	if _, err := parent.Insert(indexOf(parent, f.part), noteType, "", note); err != nil {
+	if _, err := parent.Insert(indexOf(parent, f.part), noteType, f.noteName(), note); err != nil {
 		return err
 	}
 	return f.part.Remove()
@@ -131,6 +131,16 @@ func (f file) note(text string) string {
 		"${size}", strconv.FormatInt(f.part.Size(), 10),
 		"$$", "$",
 	).Replace(text)
+}
+
+// noteName makes the note a file, as what it stands for was: so it is no text
+// of the message, and gets no footer.
+func (f file) noteName() string {
+	name := strings.TrimSpace(oneLine(f.part.Filename()))
+	if name == "" {
+		name = "removed"
+	}
+	return name + ".txt"
 }
 
 // maxName is the most of a name from outside that a note repeats.

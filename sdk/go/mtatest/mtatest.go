@@ -81,6 +81,30 @@ func Run(t testing.TB, c Case) Result {
 	return r
 }
 
+// Benchmark measures on_message natively, with the host's share of it.
+func Benchmark(b *testing.B, c Case) {
+	b.Helper()
+	c = c.withDefaults()
+	config, err := ToJSON(c.Config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	plugin.Lock()
+	defer plugin.Unlock()
+	var r Result
+	if text := load(&c, config, &r); text != "" {
+		b.Fatal(text)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		r = Result{}
+		ask(&c, config, &r)
+	}
+	if r.Verdict == Failed {
+		b.Fatal(r.Text())
+	}
+}
+
 // load runs on_load and returns why the plugin refuses to start.
 func load(c *Case, config []byte, r *Result) string {
 	call := host.New(host.Input{
