@@ -24,7 +24,11 @@ func (t *Tree) about(p *part) (*about, error) {
 	if p.about != nil {
 		return p.about, nil
 	}
-	a := &about{mediaType: t.defaultType(p)}
+	mediaType, err := t.defaultType(p)
+	if err != nil {
+		return nil, err
+	}
+	a := &about{mediaType: mediaType}
 	var seen [len(describing)]bool
 	var dispositions []param
 	for _, f := range p.fields {
@@ -96,13 +100,14 @@ func (t *Tree) describes(f field) (int, error) {
 
 // defaultType is the media type of a part that names none (RFC 2045 §5.2,
 // RFC 2046 §5.1.5).
-func (t *Tree) defaultType(p *part) string {
+func (t *Tree) defaultType(p *part) (string, error) {
 	if p.parent != None {
-		if up := t.parts[p.parent]; up.about != nil && up.about.mediaType == "multipart/digest" {
-			return "message/rfc822"
+		up, err := t.about(t.parts[p.parent])
+		if err != nil || up.isDigest() {
+			return "message/rfc822", err
 		}
 	}
-	return "text/plain"
+	return "text/plain", nil
 }
 
 // setType takes the value of Content-Type.
@@ -132,6 +137,8 @@ func isToken(s string) bool {
 }
 
 func (a *about) isMultipart() bool { return strings.HasPrefix(a.mediaType, "multipart/") }
+
+func (a *about) isDigest() bool { return a.mediaType == "multipart/digest" }
 
 // holdsMessage tells whether the body is a message, header section and all.
 func (a *about) holdsMessage() bool {

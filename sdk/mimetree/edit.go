@@ -25,7 +25,9 @@ func (t *Tree) headerChanged(p *part, name string) error {
 		return err
 	}
 	if p.structured && a.isIdentity() {
-		if p.holdsMessage() && a.holdsMessage() || !p.holdsMessage() && a.isMultipart() && a.border == p.border {
+		message := p.holdsMessage() && a.holdsMessage()
+		multipart := !p.holdsMessage() && a.isMultipart() && a.border == p.border && a.isDigest() == p.digest
+		if message || multipart {
 			return nil
 		}
 	}
@@ -48,7 +50,7 @@ func (t *Tree) setBody(p *part, body span) {
 	t.reshape(p)
 	p.first, p.last = None, None
 	p.structured, p.scanned, p.cut, p.torn = false, false, false, false
-	p.border, p.body = "", body
+	p.border, p.digest, p.body = "", false, body
 	t.touch(p)
 }
 
@@ -511,7 +513,7 @@ func (t *Tree) wrapMessage(p *part, contentType, border string) error {
 		t.reshape(t.parts[child])
 		t.parts[child].parent = id
 	}
-	p.first, p.last, p.cut, p.torn = None, None, false, false
+	p.first, p.last, p.cut, p.torn, p.digest = None, None, false, false, false
 	t.enclose(p, border)
 	inner.lead = t.addString("--" + border + t.eol)
 	t.link(p.id, id, None)

@@ -35,7 +35,9 @@ type shape struct {
 	scanned    bool // its parts are known, or that there are none
 	structured bool // it has parts, or had some
 	edited     bool // whole is not what it is any more
+	digest     bool // its parts are messages unless they say otherwise
 	removed    bool
+	cutLead    bool // lead has no line end: the message ends there
 	opaque     bool // a limit was met in the header section: body begins with the rest of it
 	cut        bool // a limit was met among the parts: tail begins with the rest of them
 	broken     bool // the header section is malformed

@@ -101,6 +101,7 @@ func (t *Tree) scan(p *part) error {
 	case !a.isIdentity() || p.depth >= t.limits.Depth:
 		p.torn = true
 	case a.isMultipart():
+		p.digest = a.isDigest()
 		if err := t.split(p, a.border); err != nil {
 			return err
 		}
@@ -185,7 +186,7 @@ func (t *Tree) build(p *part, border string, found []delimiter, closed bool) {
 			end = found[i+1].start
 		}
 		id := t.newPart()
-		t.parts[id].lead = d.span
+		t.parts[id].lead, t.parts[id].cutLead = d.span, d.cut
 		t.parts[id].whole = span{d.end, end}
 		t.link(p.id, id, None)
 	}
@@ -196,6 +197,7 @@ func (t *Tree) build(p *part, border string, found []delimiter, closed bool) {
 type delimiter struct {
 	span
 	closing bool
+	cut     bool // without a line end of its own
 }
 
 // A lineScanner finds delimiters in a piece of the message, one window at a
@@ -281,16 +283,16 @@ func (s *lineScanner) match(pos int64) (delimiter, bool) {
 	line, closing := bytes.CutPrefix(line, []byte("--"))
 	padding := len(line) - len(bytes.TrimLeft(line, " \t\r"))
 	end := s.seen.end() - int64(len(line)-padding)
-	switch {
-	case padding < len(line) && line[padding] == '\n':
+	cut := padding == len(line)
+	if !cut && line[padding] == '\n' {
 		end++
-	case padding < len(line) || end < s.all.end:
+	} else if !cut || end < s.all.end {
 		return delimiter{}, false
 	}
 	if closing { // its line end is the beginning of the epilogue
 		end = s.all.end
 	}
-	return delimiter{span{pos, end}, closing}, true
+	return delimiter{span{pos, end}, closing, cut}, true
 }
 
 // fill reads what the search needs at s.at.

@@ -316,12 +316,9 @@ func (c *converter) field7Bit(name string, value []byte) []byte {
 	case addresses:
 		out = e.addresses(out)
 	case parameters:
-		out = e.params(out)
-		fallthrough
+		out = string(masked([]byte(e.params(out)))) // what is left is comments
 	default:
-		if !isASCII(out) {
-			out = e.text(name, out)
-		}
+		out = e.text(name, out)
 	}
 	b, err := fold(name, out, c.eol)
 	if err != nil { // too long for a line in some place: in words it is not

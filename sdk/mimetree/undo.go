@@ -74,6 +74,7 @@ func (t *Tree) edit(f func() error) error {
 func (t *Tree) touch(p *part) {
 	p.about = nil
 	t.changed()
+	t.setApart(p)
 	for !p.edited {
 		p.edited = true
 		t.undo = append(t.undo, change{kind: partEdited, part: p})
@@ -81,6 +82,25 @@ func (t *Tree) touch(p *part) {
 			return
 		}
 		p = t.parts[p.parent]
+	}
+}
+
+// setApart puts the line end between p and what is before it that mail which
+// ends too early, or has no blank line, does without.
+func (t *Tree) setApart(p *part) {
+	if p.parent == None {
+		return
+	}
+	if p.cutLead {
+		t.reshape(p)
+		p.cutLead = false
+		c := t.contentOf(func(segs []segment) []segment {
+			return t.appendSpan(t.appendSpan(segs, p.lead), t.addString(t.eol))
+		})
+		p.lead = t.addReader(c, c.size)
+	}
+	if up := t.parts[p.parent]; up.holdsMessage() {
+		t.blankLine(up)
 	}
 }
 
