@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -274,21 +275,25 @@ func TestManyFailures(t *testing.T) {
 			}
 		}
 	}
-	measure := func() (goroutines int, heap uint64) {
+	measure := func() (goroutines int, heap uint64, maps int) {
 		runtime.GC()
 		var s runtime.MemStats
 		runtime.ReadMemStats(&s)
-		return runtime.NumGoroutine(), s.HeapAlloc
+		b, _ := os.ReadFile("/proc/self/maps") // on Linux only
+		return runtime.NumGoroutine(), s.HeapAlloc, bytes.Count(b, []byte("\n"))
 	}
 	round(20)
-	goroutines, heap := measure()
+	goroutines, heap, maps := measure()
 	round(200)
-	g, h := measure()
+	g, h, m := measure()
 	if g > goroutines+2 {
 		t.Errorf("%d goroutines, %d before", g, goroutines)
 	}
 	if h > heap+4<<20 {
 		t.Errorf("%d octets in the heap, %d before", h, heap)
+	}
+	if m > maps+20 {
+		t.Errorf("%d mapped areas, %d before", m, maps)
 	}
 }
 
