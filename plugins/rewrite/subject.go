@@ -21,7 +21,7 @@ func prefixSubject(h mta.Header, prefix string) (bool, error) {
 	if raw := field.Unfolded(); isASCII(prefix) && isASCII(raw) && strings.HasSuffix(prefix, " ") {
 		value = raw
 	}
-	return true, field.Set(prefix + value)
+	return true, field.Set(prefix + mta.Line(value))
 }
 
 // maxReplyMark is the most letters before the colon of "Re:", "Antw:".

@@ -118,7 +118,7 @@ func prefix(h mta.Header, f field) error {
 	if raw := field.Unfolded(); isASCII(f.text) && isASCII(raw) && strings.HasSuffix(f.text, " ") {
 		value = raw
 	}
-	return field.Set(f.text + value)
+	return field.Set(f.text + mta.Line(value))
 }
 
 // hasPrefix ignores blanks at the end of prefix: the value may be nothing else.

@@ -28,6 +28,7 @@ package mta
 
 import (
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -155,6 +156,11 @@ func fits(v Verdict, code int) bool {
 	}
 	return true
 }
+
+// Line is s as one line of text that can stand in a header field: control
+// characters become blanks, and what is no UTF-8 becomes U+FFFD. A header
+// field refuses anything else, so use it for text from outside.
+func Line(s string) string { return printable(s, math.MaxInt) }
 
 // printable is s as one line of at most limit octets.
 func printable(s string, limit int) string {
