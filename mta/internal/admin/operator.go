@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
@@ -30,7 +31,21 @@ func (s *Server) Operator() http.Handler {
 	mux.HandleFunc("GET /v1/queue/{id}/content", s.serveContent)
 	mux.HandleFunc("POST /v1/queue/retry", s.change(Queue.Retry))
 	mux.HandleFunc("POST /v1/queue/drop", s.change(Queue.Drop))
+	addProfiles(mux)
 	return mux
+}
+
+// addProfiles adds the profiles of the Go runtime, for `go tool pprof`.
+func addProfiles(mux *http.ServeMux) {
+	slow := func(h http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			unhurried(w)
+			h(w, r)
+		}
+	}
+	mux.HandleFunc("GET /debug/pprof/", slow(pprof.Index))
+	mux.HandleFunc("GET /debug/pprof/profile", slow(pprof.Profile))
+	mux.HandleFunc("GET /debug/pprof/trace", slow(pprof.Trace))
 }
 
 // A problem is the body of an answer that is not 200.
