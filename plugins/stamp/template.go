@@ -152,18 +152,11 @@ func (t template) fill(m *mta.Message) string {
 
 // appendLine appends s, from outside, as text that can stand in one line.
 func appendLine(b []byte, s string) []byte {
-	end := len(b) + maxPlaceholder
-	for _, r := range s {
-		if isControl(r) {
-			r = ' '
-		}
-		next := string(r)
-		if len(b)+len(next) > end {
-			break
-		}
-		b = append(b, next...)
+	s = mta.Line(s)
+	if len(s) > maxPlaceholder {
+		s = strings.ToValidUTF8(s[:maxPlaceholder], "")
 	}
-	return b
+	return append(b, s...)
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }

@@ -28,10 +28,10 @@ package mta
 
 import (
 	"errors"
-	"math"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/go/internal/guest"
@@ -158,9 +158,29 @@ func fits(v Verdict, code int) bool {
 }
 
 // Line is s as one line of text that can stand in a header field: control
-// characters become blanks, and what is no UTF-8 becomes U+FFFD. A header
-// field refuses anything else, so use it for text from outside.
-func Line(s string) string { return printable(s, math.MaxInt) }
+// characters become blanks, very long gaps become shorter, and what is no
+// UTF-8 becomes U+FFFD. A header field refuses anything else, so use it for
+// text from outside.
+func Line(s string) string {
+	b := make([]byte, 0, len(s))
+	gap := 0
+	for _, r := range s {
+		if r <= ' ' || r == 0x7f {
+			r = ' '
+			gap++
+		} else {
+			gap = 0
+		}
+		if gap <= maxGap {
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return string(b)
+}
+
+// maxGap is the most blanks in a row that [Line] leaves. A line of 998 octets
+// has to be folded between words (RFC 5322 §2.1.1).
+const maxGap = 64
 
 // printable is s as one line of at most limit octets.
 func printable(s string, limit int) string {

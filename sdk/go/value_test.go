@@ -189,3 +189,16 @@ func FuzzUTF8Type(f *testing.F) {
 		}
 	})
 }
+
+func TestLine(t *testing.T) {
+	for _, tt := range []struct{ name, in, want string }{
+		{"plain", "No,  thank you", "No,  thank you"},
+		{"line break", "a\r\n\tb\x00", "a   b "},
+		{"long gap", "a" + strings.Repeat(" ", 2000) + "b", "a" + strings.Repeat(" ", 64) + "b"},
+		{"no UTF-8", "\xff\xc3\xa9", "\uFFFDé"},
+	} {
+		if got := Line(tt.in); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
