@@ -125,7 +125,10 @@ func (b *Builder) build(ctx context.Context, dir string, entry cacheEntry) ([]by
 		return nil, err
 	}
 	defer os.RemoveAll(tmp)
-	out := filepath.Join(tmp, "plugin.wasm")
+	out, err := filepath.Abs(filepath.Join(tmp, "plugin.wasm")) // the go command runs in dir
+	if err != nil {
+		return nil, err
+	}
 	if _, err := tool.run(ctx, append(append([]string{"build"}, buildFlags...), "-o", out, ".")...); err != nil {
 		return nil, err
 	}
