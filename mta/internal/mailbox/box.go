@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -35,6 +36,7 @@ type box struct {
 	modSeq   uint64
 	current  *View // nil: changed since
 	scan     scanState
+	full     bool // the last messages got no UIDs
 
 	arrivedMu sync.Mutex // guards arrived; taken with or without mu
 	arrived   []Message  // delivered by this process and not in messages yet; without UID
@@ -63,6 +65,14 @@ func stampOf(name string) (stamp, error) {
 		return stamp{}, err
 	}
 	return stamp{info.ModTime(), inodeOf(info), info.Size()}, nil
+}
+
+// inodeOf tells one folder from the next one of its name.
+func inodeOf(info os.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return uint64(st.Ino)
+	}
+	return 0
 }
 
 // How carefully view looks at the disk.
@@ -114,13 +124,24 @@ func (b *box) refresh(c care) error {
 		}
 		c = look
 	}
-	if err := b.admit(); err != nil {
-		return err
-	}
+	b.later(b.admit())
 	if c == remember || c == glance && b.store.since(b.scan.at) < glancePause {
 		return nil
 	}
 	return b.rescan()
+}
+
+// later notes that messages could not be given UIDs, most often because the
+// disk is full. Those that have theirs can be read, and removed to make room;
+// the others are found again by a later look.
+func (b *box) later(err error) {
+	if err != nil && !b.full {
+		b.store.log.Error("new messages are not listed yet", "account", b.folder.account, "mailbox", b.folder.name, "err", err)
+	}
+	if err != nil {
+		b.scan = scanState{}
+	}
+	b.full = err != nil
 }
 
 // load reads the UID list. What it says is taken for true until the folders

@@ -85,6 +85,7 @@ func (v *View) Status() Status {
 		}
 		if m.Flags.System&Deleted != 0 {
 			s.Deleted++
+			s.DeletedSize += m.Size
 		}
 	}
 	return s
@@ -99,6 +100,7 @@ type Status struct {
 	Unseen      int   // without \Seen
 	Deleted     int   // with \Deleted
 	Size        int64 // octets of all messages
+	DeletedSize int64 // of those with \Deleted
 }
 
 // Changes are what leads from one view to a later one of the same mailbox.

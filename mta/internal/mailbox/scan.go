@@ -53,10 +53,8 @@ func (b *box) rescan() error {
 		if !b.reconcile(files, steady || try == scanTries) {
 			continue
 		}
-		if err := b.arrive(files); err != nil {
-			return err
-		}
 		b.scan = state
+		b.later(b.arrive(files))
 		return nil
 	}
 }
