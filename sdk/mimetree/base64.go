@@ -3,6 +3,7 @@ package mimetree
 import (
 	"encoding/base64"
 	"io"
+	"slices"
 )
 
 // Base64 as mail has it: lines of 76 octets (RFC 2045 §6.8).
@@ -101,24 +102,47 @@ type base64Decoder struct {
 
 // decode appends what src stands for.
 func (d *base64Decoder) decode(dst, src []byte) []byte {
-	bits, n := d.bits, d.n
-	for _, c := range src {
-		v := base64Values[c]
-		if v >= 64 {
-			if v == 0xfe {
-				d.bits, d.n = bits, n
-				dst = d.flush(dst)
-				bits, n = 0, 0
-			}
-			continue
+	dst = slices.Grow(dst, len(src)/4*3+3)
+	for len(src) > 0 {
+		if d.n == 0 {
+			dst, src = decodeGroups(dst, src)
 		}
-		bits = bits<<6 | uint32(v)
-		if n++; n == 4 {
-			dst = append(dst, byte(bits>>16), byte(bits>>8), byte(bits))
-			bits, n = 0, 0
+		if len(src) > 0 {
+			dst, src = d.octet(dst, src[0]), src[1:]
 		}
 	}
-	d.bits, d.n = bits, n
+	return dst
+}
+
+// decodeGroups appends what whole groups at the front of src stand for, up to
+// the first octet that is not of the alphabet.
+func decodeGroups(dst, src []byte) (rest, left []byte) {
+	v := &base64Values
+	for len(src) >= 4 {
+		a, b, c, d := v[src[0]], v[src[1]], v[src[2]], v[src[3]]
+		if a|b|c|d >= 64 {
+			break
+		}
+		dst = append(dst, a<<2|b>>4, b<<4|c>>2, c<<6|d)
+		src = src[4:]
+	}
+	return dst, src
+}
+
+func (d *base64Decoder) octet(dst []byte, c byte) []byte {
+	v := base64Values[c]
+	if v == 0xfe {
+		return d.flush(dst)
+	}
+	if v >= 64 {
+		return dst
+	}
+	d.bits = d.bits<<6 | uint32(v)
+	if d.n++; d.n < 4 {
+		return dst
+	}
+	dst = append(dst, byte(d.bits>>16), byte(d.bits>>8), byte(d.bits))
+	d.bits, d.n = 0, 0
 	return dst
 }
 

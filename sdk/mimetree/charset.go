@@ -115,6 +115,12 @@ func encodeCharset(charset, text string) (octets []byte, ok bool) {
 }
 
 func isASCII[T []byte | string](s T) bool {
+	for len(s) >= 8 {
+		if (s[0]|s[1]|s[2]|s[3]|s[4]|s[5]|s[6]|s[7])&utf8.RuneSelf != 0 {
+			return false
+		}
+		s = s[8:]
+	}
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
 			return false

@@ -147,19 +147,23 @@ func (t *Tree) setDescribing(p *part, name, value string) error {
 	return err
 }
 
-// addDescribing adds a field after the last one of its kind, or at the bottom.
+// addDescribing adds a field after the last one of its kind, or at the bottom;
+// MIME-Version goes before the first.
 func (t *Tree) addDescribing(p *part, name, value string) error {
-	at := len(p.fields)
+	first, last := len(p.fields), len(p.fields)
 	for i, f := range p.fields {
 		k, err := t.describes(f)
 		if err != nil {
 			return err
 		}
 		if k >= 0 {
-			at = i + 1
+			first, last = min(first, i), i+1
 		}
 	}
-	return t.InsertField(p.id, at, name, value)
+	if name == "MIME-Version" {
+		return t.InsertField(p.id, first, name, value)
+	}
+	return t.InsertField(p.id, last, name, value)
 }
 
 // withCharset is a content type that says of text what it is in.

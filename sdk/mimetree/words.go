@@ -116,7 +116,7 @@ const (
 // appendWords appends text as encoded words with blanks between them. The
 // first begins in a column of its line.
 func appendWords(dst []byte, charset, text string, column int) []byte {
-	q := qLen(text) <= (len(text)+2)/3*4
+	q := 2*qLen(text) <= quotedWorth*((len(text)+2)/3*4) // Q can be read as it stands
 	frame := wordFrame - len("utf-8") + len(charset)
 	room := maxWordLine - column
 	for first := true; text != ""; first = false {
