@@ -15,6 +15,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+var bobsPath = mail.Path{Local: "bob", Domain: "hamburger.edu"}
+
 const (
 	bob   = "bob@hamburger.edu"
 	crepe = "Subject: crepe\r\n\r\nDo you like ketchup?\r\n"
@@ -32,7 +34,7 @@ func open(t testing.TB, root string) *Store {
 
 func deliver(t testing.TB, s *Store, folder, flags, content string) {
 	t.Helper()
-	if err := s.Deliver(context.Background(), bob, folder, flags, mail.Path{Local: "bob", Domain: "hamburger.edu"}, message(content)); err != nil {
+	if err := s.Deliver(context.Background(), bob, folder, flags, bobsPath, message(content)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -160,18 +162,4 @@ func TestTheLifeOfAMailbox(t *testing.T) {
 	if got := read(t, again, 4); got != "a\r\nb" {
 		t.Errorf("got %q", got)
 	}
-}
-
-func BenchmarkDeliver(b *testing.B) {
-	s := open(b, b.TempDir())
-	m := message(strings.Repeat("0123456789012345678901234567890123456789012345678901234567890123456789012345678\r\n", 50))
-	b.SetParallelism(10)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if err := s.Deliver(context.Background(), bob, "", "", mail.Path{Local: "bob", Domain: "hamburger.edu"}, m); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
 }
