@@ -362,7 +362,7 @@ func (t *Tree) place(parent ID, index int) (*part, ID, error) {
 func (t *Tree) adopt(up *part, id, next ID) {
 	t.reshape(up)
 	p := t.parts[id]
-	fresh := t.addString(t.eol + "--" + up.border + t.eol)
+	fresh := delimiter{span: t.addString(t.eol + "--" + up.border + t.eol)}
 	p.lead = fresh
 	if next != None {
 		after := t.parts[next]
@@ -376,6 +376,7 @@ func (t *Tree) adopt(up *part, id, next ID) {
 		t.reshape(t.parts[up.last])
 	}
 	t.link(up.id, id, next)
+	t.setApart(p)
 	t.touch(up)
 }
 
@@ -407,16 +408,26 @@ func (t *Tree) Remove(id ID) error {
 				t.reshape(t.parts[near])
 			}
 		}
-		if p.prev == None && p.lead.start == up.body.start && p.next != None && up.pre.empty() {
-			// The next delimiter becomes the first line; its line end before
-			// it would be a preamble.
-			t.parts[p.next].lead, p.lead = p.lead, t.parts[p.next].lead
-		}
+		t.dropDelimiter(up, p)
 		t.unlink(id)
 		p.removed = true
 		t.touch(up)
 		return nil
 	})
+}
+
+// dropDelimiter sees to it that what comes after p goes well with what is
+// before it. Of the delimiters around p the one is dropped that would need a
+// line end, or be the first line after one that would be a preamble.
+func (t *Tree) dropDelimiter(up, p *part) {
+	if p.next != None {
+		next := t.parts[p.next]
+		if next.lead.bare || p.prev == None && p.lead.start == up.body.start && up.pre.empty() {
+			next.lead = p.lead
+		}
+	} else if up.tail.bare {
+		up.tail.span, up.tail.bare = t.join(t.addString(t.eol), up.tail.span), false
+	}
 }
 
 // Wrap puts a part into a new multipart ("multipart/mixed") that takes its
@@ -477,8 +488,9 @@ func (t *Tree) wrapPart(p, w *part, contentType, border string) error {
 	next := p.next
 	t.unlink(p.id)
 	t.link(up.id, w.id, next)
-	p.lead = t.addString("--" + border + t.eol)
+	p.lead = delimiter{span: t.addString("--" + border + t.eol)}
 	t.link(w.id, p.id, None)
+	t.setApart(w)
 	t.touch(up)
 	return nil
 }
@@ -488,7 +500,7 @@ func (t *Tree) enclose(p *part, border string) {
 	p.parsed, p.scanned, p.structured = true, true, true
 	p.border = border
 	p.pre, p.body = span{}, span{}
-	p.tail = t.addString(t.eol + "--" + border + "--" + t.eol)
+	p.tail = delimiter{span: t.addString(t.eol + "--" + border + "--" + t.eol), closing: true}
 }
 
 // wrapMessage puts the content of a message, with the fields that describe it,
@@ -519,7 +531,7 @@ func (t *Tree) wrapMessage(p *part, contentType, border string) error {
 	}
 	p.first, p.last, p.cut, p.torn, p.digest = None, None, false, false, false
 	t.enclose(p, border)
-	inner.lead = t.addString("--" + border + t.eol)
+	inner.lead = delimiter{span: t.addString("--" + border + t.eol)}
 	t.link(p.id, id, None)
 	t.touch(p)
 	p.about = nil

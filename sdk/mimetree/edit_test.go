@@ -227,7 +227,7 @@ func TestEditsAreRefused(t *testing.T) {
 		"wrap in text":                     second(parse(twoParts).Wrap(Root, "text/plain")),
 		"wrap with a boundary that is bad": second(parse(twoParts).Wrap(Root, "multipart/mixed; boundary=\"\u00e9\"")),
 		"replace text of an image":         parse("Content-Type: image/png\r\n\r\n").ReplaceText(Root, "x"),
-		"replace text with NUL":            parse("\r\n").ReplaceText(Root, "\x00"),
+		"replace text with other octets":   parse("\r\n").ReplaceText(Root, "\xe9"),
 		"replace text that was not read":   parse("Content-Type: text/plain; charset=utf-8\r\n\r\n\xe9").ReplaceText(Root, "\uFFFD footer"),
 		"a part that is not there":         parse("\r\n").Remove(5),
 	} {

@@ -110,10 +110,10 @@ func checkPlaces(t *testing.T, tree *Tree, p *part) {
 	if p.structured {
 		next("preamble", p.pre)
 		for id := p.first; id != None; id = tree.parts[id].next {
-			next("delimiter", tree.parts[id].lead)
+			next("delimiter", tree.parts[id].lead.span)
 			next("part", tree.parts[id].whole)
 		}
-		next("epilogue", p.tail)
+		next("epilogue", p.tail.span)
 	} else {
 		next("body", p.body)
 	}

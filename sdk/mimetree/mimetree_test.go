@@ -3,9 +3,6 @@ package mimetree
 import (
 	"bytes"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -40,31 +37,6 @@ func all(t testing.TB, tree *Tree) string {
 	return string(b)
 }
 
-// corpus is the folder of real messages, which is not part of the repository.
-const corpus = "../../../shared/corpus"
-
-// corpusFiles are the messages of the corpus by name.
-func corpusFiles(t testing.TB) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	err := filepath.WalkDir(corpus, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := d.Name()
-		if d.IsDir() || name == "README.md" || strings.HasPrefix(name, "LICENSE") {
-			return nil
-		}
-		b, err := os.ReadFile(path)
-		files[strings.TrimPrefix(path, corpus+"/")] = string(b)
-		return err
-	})
-	if err != nil {
-		t.Skipf("the corpus is not there: %v", err)
-	}
-	return files
-}
-
 // ids are all parts in preorder.
 func ids(t testing.TB, tree *Tree) []ID {
 	t.Helper()
@@ -77,38 +49,4 @@ func ids(t testing.TB, tree *Tree) []ID {
 		t.Fatal(err)
 	}
 	return ids
-}
-
-func TestCorpusIdentity(t *testing.T) {
-	for name, octets := range corpusFiles(t) {
-		tree := parse(octets)
-		ids(t, tree)
-		if all(t, tree) != octets {
-			t.Errorf("%s: parsing changed it", name)
-		}
-	}
-}
-
-func TestCorpusField(t *testing.T) {
-	for name, octets := range corpusFiles(t) {
-		tree := parse(octets)
-		if err := tree.InsertField(Root, Top, "X-Test", "yes"); err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		got := all(t, tree)
-		field := "X-Test: yes" + tree.eol
-		before, after, ok := strings.Cut(got, field)
-		n, _ := tree.FieldCount(Root)
-		if !ok || before+after != octets && !(n == 1 && before+strings.TrimPrefix(after, tree.eol) == octets) {
-			t.Errorf("%s: %.300q", name, got)
-		}
-		if before != "" && !strings.Contains(before, "From ") {
-			t.Errorf("%s: not at the top: %q", name, before)
-		}
-		tree.Rollback(0)
-		if all(t, tree) != octets || tree.Modified() {
-			t.Errorf("%s: rollback", name)
-		}
-	}
 }

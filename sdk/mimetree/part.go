@@ -23,12 +23,12 @@ type shape struct {
 	parent, first, last, prev, next ID
 
 	depth  int
-	whole  span // as it came: header section, blank line and body
-	blank  span // the line between header section and body; may be missing
-	body   span // after it, as it came
-	lead   span // before the part: the delimiter line with the line end before it
-	pre    span // before the first part's lead: the preamble
-	tail   span // after the last part: the close delimiter and the epilogue
+	whole  span      // as it came: header section, blank line and body
+	blank  span      // the line between header section and body; may be missing
+	body   span      // after it, as it came
+	lead   delimiter // before the part
+	pre    span      // before the first part's lead: the preamble
+	tail   delimiter // after the last part: the close delimiter, if there is one, and the epilogue
 	border string
 
 	parsed     bool // fields, blank and body are known
@@ -37,7 +37,6 @@ type shape struct {
 	edited     bool // whole is not what it is any more
 	digest     bool // its parts are messages unless they say otherwise
 	removed    bool
-	cutLead    bool // lead has no line end: the message ends there
 	opaque     bool // a limit was met in the header section: body begins with the rest of it
 	cut        bool // a limit was met among the parts: tail begins with the rest of them
 	broken     bool // the header section is malformed
@@ -78,9 +77,9 @@ func (t *Tree) renderBody(segs []segment, p *part) []segment {
 	}
 	segs = t.appendSpan(segs, p.pre)
 	for id := p.first; id != None; id = t.parts[id].next {
-		segs = t.render(t.appendSpan(segs, t.parts[id].lead), t.parts[id])
+		segs = t.render(t.appendSpan(segs, t.parts[id].lead.span), t.parts[id])
 	}
-	return t.appendSpan(segs, p.tail)
+	return t.appendSpan(segs, p.tail.span)
 }
 
 // newPart makes a part that is not in the tree yet.

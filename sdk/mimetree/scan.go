@@ -118,10 +118,10 @@ func (t *Tree) scan(p *part) error {
 func (t *Tree) hold(p *part) {
 	child := t.newPart()
 	t.parts[child].whole = p.body
-	end := span{p.body.end, p.body.end}
-	p.structured, p.border, p.tail = true, "", end
+	p.structured, p.border = true, ""
 	p.pre = span{p.body.start, p.body.start}
-	t.parts[child].lead = p.pre
+	p.tail.span = span{p.body.end, p.body.end}
+	t.parts[child].lead.span = p.pre
 	t.link(p.id, child, None)
 }
 
@@ -174,10 +174,11 @@ func (t *Tree) split(p *part, border string) error {
 func (t *Tree) build(p *part, border string, found []delimiter, closed bool) {
 	p.structured, p.border = true, border
 	p.pre = span{p.body.start, found[0].start}
-	p.tail = span{p.body.end, p.body.end}
+	p.tail = delimiter{span: span{p.body.end, p.body.end}}
 	if closed {
 		last := len(found) - 1
-		p.tail.start = found[last].start
+		p.tail = found[last]
+		p.tail.end = p.body.end
 		found = found[:last]
 	}
 	for i, d := range found {
@@ -186,7 +187,7 @@ func (t *Tree) build(p *part, border string, found []delimiter, closed bool) {
 			end = found[i+1].start
 		}
 		id := t.newPart()
-		t.parts[id].lead, t.parts[id].cutLead = d.span, d.cut
+		t.parts[id].lead = d
 		t.parts[id].whole = span{d.end, end}
 		t.link(p.id, id, None)
 	}
@@ -197,7 +198,8 @@ func (t *Tree) build(p *part, border string, found []delimiter, closed bool) {
 type delimiter struct {
 	span
 	closing bool
-	cut     bool // without a line end of its own
+	bare    bool // the line end before it is that of another delimiter: nothing is between them
+	cut     bool // it has no line end of its own: the message ends there
 }
 
 // A lineScanner finds delimiters in a piece of the message, one window at a
@@ -270,7 +272,7 @@ func (s *lineScanner) withLineEnd(d delimiter) delimiter {
 	if d.start > s.all.start && s.seen.octet(d.start-1) == '\r' {
 		d.start--
 	}
-	d.start = max(d.start, s.done)
+	d.start, d.bare = max(d.start, s.done), d.start < s.done
 	return d
 }
 
@@ -292,7 +294,7 @@ func (s *lineScanner) match(pos int64) (delimiter, bool) {
 	if closing { // its line end is the beginning of the epilogue
 		end = s.all.end
 	}
-	return delimiter{span{pos, end}, closing, cut}, true
+	return delimiter{span: span{pos, end}, closing: closing, cut: cut}, true
 }
 
 // fill reads what the search needs at s.at.

@@ -157,11 +157,11 @@ func (c *converter) convert(id ID) error {
 	if err := c.mask(p, &p.pre); err != nil {
 		return err
 	}
-	if err := c.mask(p, &p.tail); err != nil {
+	if err := c.mask(p, &p.tail.span); err != nil {
 		return err
 	}
 	for child := p.first; child != None; child = c.parts[child].next {
-		if err := c.mask(c.parts[child], &c.parts[child].lead); err != nil {
+		if err := c.mask(c.parts[child], &c.parts[child].lead.span); err != nil {
 			return err
 		}
 		if err := c.convert(child); err != nil {

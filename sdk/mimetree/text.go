@@ -25,7 +25,7 @@ func (t *Tree) ReplaceText(id ID, text string) error {
 		return ErrLimit
 	case !a.isText():
 		return ErrShape
-	case !utf8.ValidString(text) || strings.Contains(text, "\x00"):
+	case !utf8.ValidString(text):
 		return ErrArgument
 	}
 	if strings.Contains(text, "\uFFFD") {

@@ -85,23 +85,36 @@ func (t *Tree) touch(p *part) {
 	}
 }
 
-// setApart puts the line end between p and what is before it that mail which
-// ends too early, or has no blank line, does without.
+// setApart puts line ends between p and what is beside it, where mail that has
+// nothing there, or ends too early, or has no blank line, does without.
 func (t *Tree) setApart(p *part) {
 	if p.parent == None {
 		return
 	}
-	if p.cutLead {
-		t.reshape(p)
-		p.cutLead = false
-		c := t.contentOf(func(segs []segment) []segment {
-			return t.appendSpan(t.appendSpan(segs, p.lead), t.addString(t.eol))
-		})
-		p.lead = t.addReader(c, c.size)
-	}
-	if up := t.parts[p.parent]; up.holdsMessage() {
+	up := t.parts[p.parent]
+	if up.holdsMessage() {
 		t.blankLine(up)
+		return
 	}
+	if p.lead.cut {
+		t.reshape(p)
+		p.lead.span, p.lead.cut = t.join(p.lead.span, t.addString(t.eol)), false
+	}
+	owner, after := up, &up.tail
+	if p.next != None {
+		owner = t.parts[p.next]
+		after = &owner.lead
+	}
+	if after.bare {
+		t.reshape(owner)
+		after.span, after.bare = t.join(t.addString(t.eol), after.span), false
+	}
+}
+
+// join gives two spans one address.
+func (t *Tree) join(a, b span) span {
+	c := t.contentOf(func(segs []segment) []segment { return t.appendSpan(t.appendSpan(segs, a), b) })
+	return t.addReader(c, c.size)
 }
 
 // changed forgets what is only true of the message as it was.
