@@ -85,6 +85,9 @@ func (c *content) section(item *imap.FetchItemBodySection) (section, error) {
 	case imap.PartSpecifierNone:
 		return c.body(id)
 	case imap.PartSpecifierMIME:
+		if len(item.Part) == 0 { // RFC 3501 §6.4.5
+			return section{}, &imap.Error{Type: imap.StatusResponseTypeBad, Code: imap.ResponseCodeClientBug, Text: "MIME needs the number of a part"}
+		}
 		return c.header(id, item)
 	}
 	if len(item.Part) > 0 { // HEADER and TEXT are those of a message in a part

@@ -15,7 +15,12 @@ import (
 // the client could not be told about yet, are left out of the answer; that is
 // said at the end (RFC 2180 §4.1.2).
 func (s *session) Fetch(w *imapserver.FetchWriter, set imap.NumSet, options *imap.FetchOptions) error {
-	all := s.view.pick(set, s.saved)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all, err := s.named(set)
+	if err != nil {
+		return err
+	}
 	now, err := s.box.View()
 	if err != nil {
 		return s.lost(err)
@@ -41,7 +46,7 @@ func (s *session) Fetch(w *imapserver.FetchWriter, set imap.NumSet, options *ima
 		}
 	}
 	if missing {
-		return toIMAP(mailbox.ErrNoMessage)
+		return s.refusal(mailbox.ErrNoMessage)
 	}
 	return nil
 }
@@ -92,10 +97,12 @@ func (s *session) fetch(w *imapserver.FetchWriter, p picked, m *mailbox.Message,
 	}
 	a, err := c.answer(options)
 	if err != nil {
-		return fmt.Errorf("read message %d: %w", m.UID, err)
+		return s.refusal(fmt.Errorf("read message %d: %w", m.UID, err))
 	}
 	r := w.CreateMessage(p.seq)
-	r.WriteUID(p.uid)
+	if options.UID {
+		r.WriteUID(p.uid)
+	}
 	if options.Flags || seen {
 		e, _ := s.view.find(p.uid)
 		r.WriteFlags(flagNames(e.flags))
@@ -106,7 +113,9 @@ func (s *session) fetch(w *imapserver.FetchWriter, p picked, m *mailbox.Message,
 	if options.RFC822Size {
 		r.WriteRFC822Size(m.Size)
 	}
-	err = a.write(r)
+	if err = a.write(r); err != nil {
+		s.gate.abort() // in the middle of a literal there is nothing else to say
+	}
 	return errors.Join(err, r.Close())
 }
 

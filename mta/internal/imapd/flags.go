@@ -17,14 +17,14 @@ func flagNames(f mailbox.Flags) []imap.Flag {
 }
 
 // parseFlags reads flags of a client.
-func parseFlags(flags []imap.Flag) (mailbox.Flags, error) {
+func (s *session) parseFlags(flags []imap.Flag) (mailbox.Flags, error) {
 	names := make([]string, len(flags))
 	for i, f := range flags {
 		names[i] = string(f)
 	}
 	f, err := mailbox.ParseFlags(names)
 	if err != nil {
-		return f, toIMAP(err)
+		return f, s.refusal(err)
 	}
 	return f, nil
 }

@@ -12,45 +12,56 @@ import (
 
 // Create implements [imapserver.Session].
 func (s *session) Create(name string, options *imap.CreateOptions) error {
-	var use mailbox.Use
-	switch len(options.SpecialUse) {
-	case 0:
-	case 1:
-		use = mailbox.Use(options.SpecialUse[0])
-	default: // RFC 6154 §3
-		return &imap.Error{Type: imap.StatusResponseTypeNo, Code: "USEATTR", Text: "A mailbox has one special use at most"}
+	use, err := useOf(options.SpecialUse)
+	if err != nil {
+		return err
 	}
-	return toIMAP(s.server.Store.Create(s.account, name, use))
+	return s.refusal(s.server.Store.Create(s.account, name, use))
+}
+
+// useOf is the use that is asked for: one at most, and one of those that there
+// are (RFC 6154 §3).
+func useOf(attrs []imap.MailboxAttr) (mailbox.Use, error) {
+	if len(attrs) == 0 {
+		return "", nil
+	}
+	for _, use := range []mailbox.Use{mailbox.UseArchive, mailbox.UseDrafts, mailbox.UseJunk, mailbox.UseSent, mailbox.UseTrash} {
+		if len(attrs) == 1 && strings.EqualFold(string(attrs[0]), string(use)) {
+			return use, nil
+		}
+	}
+	return "", &imap.Error{Type: imap.StatusResponseTypeNo, Code: "USEATTR", Text: "No mailbox can be for that"}
 }
 
 // Delete implements [imapserver.Session].
-func (s *session) Delete(name string) error { return toIMAP(s.server.Store.Delete(s.account, name)) }
+func (s *session) Delete(name string) error { return s.refusal(s.server.Store.Delete(s.account, name)) }
 
 // Rename implements [imapserver.Session].
 func (s *session) Rename(name, to string, _ *imap.RenameOptions) error {
-	return toIMAP(s.server.Store.Rename(s.account, name, to))
+	return s.refusal(s.server.Store.Rename(s.account, name, to))
 }
 
 // Subscribe implements [imapserver.Session].
 func (s *session) Subscribe(name string) error {
-	return toIMAP(s.server.Store.Subscribe(s.account, name, true))
+	return s.refusal(s.server.Store.Subscribe(s.account, name, true))
 }
 
 // Unsubscribe implements [imapserver.Session].
 func (s *session) Unsubscribe(name string) error {
-	return toIMAP(s.server.Store.Subscribe(s.account, name, false))
+	return s.refusal(s.server.Store.Subscribe(s.account, name, false))
 }
 
 // Status implements [imapserver.Session].
 func (s *session) Status(name string, options *imap.StatusOptions) (*imap.StatusData, error) {
 	st, err := s.server.Store.Status(s.account, name)
 	if err != nil {
-		return nil, toIMAP(err)
+		return nil, s.refusal(err)
 	}
-	return statusData(name, st, options), nil
+	return s.statusData(name, st, options), nil
 }
 
-func statusData(name string, st mailbox.Status, options *imap.StatusOptions) *imap.StatusData {
+func (s *session) statusData(name string, st mailbox.Status, options *imap.StatusOptions) *imap.StatusData {
+	limit := s.AppendLimit()
 	data := &imap.StatusData{Mailbox: name}
 	number := func(asked bool, n int) *uint32 {
 		if !asked {
@@ -72,6 +83,12 @@ func statusData(name string, st mailbox.Status, options *imap.StatusOptions) *im
 	if options.Size {
 		data.Size = &st.Size
 	}
+	if options.DeletedStorage {
+		data.DeletedStorage = &st.DeletedSize
+	}
+	if options.AppendLimit {
+		data.AppendLimit = &limit
+	}
 	return data
 }
 
@@ -89,7 +106,10 @@ func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, 
 	}
 	all, err := s.names()
 	if err != nil {
-		return toIMAP(err)
+		return s.refusal(err)
+	}
+	if s.gate.command.name == "LSUB" { // go-imap calls it LIST (SUBSCRIBED), which it is not
+		return lsub(w, all, ref, patterns)
 	}
 	for _, l := range all {
 		if !matchAny(l.Name, ref, patterns) || !l.wanted(options) {
@@ -99,11 +119,45 @@ func (s *session) List(w *imapserver.ListWriter, ref string, patterns []string, 
 		if options.ReturnStatus != nil && l.Exists {
 			st, err := s.server.Store.Status(s.account, l.Name)
 			if err == nil { // one that went meanwhile has no status
-				data.Status = statusData(l.Name, st, options.ReturnStatus)
+				data.Status = s.statusData(l.Name, st, options.ReturnStatus)
 			}
 		}
 		if err := w.WriteList(data); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// lsub lists subscriptions, and what is above them where the pattern does not
+// reach down to them (RFC 3501 §6.3.9).
+func lsub(w *imapserver.ListWriter, all []listed, ref string, patterns []string) error {
+	said := map[string]bool{}
+	say := func(name string, attrs ...imap.MailboxAttr) error {
+		if said[name] {
+			return nil
+		}
+		said[name] = true
+		return w.WriteList(&imap.ListData{Mailbox: name, Delim: mailbox.Separator, Attrs: attrs})
+	}
+	for _, l := range all {
+		if l.Subscribed && matchAny(l.Name, ref, patterns) {
+			if err := say(l.Name); err != nil {
+				return err
+			}
+		}
+	}
+	for _, l := range all {
+		if !l.Subscribed {
+			continue
+		}
+		for i, c := range l.Name {
+			if c != mailbox.Separator || !matchAny(l.Name[:i], ref, patterns) {
+				continue
+			}
+			if err := say(l.Name[:i], imap.MailboxAttrNoSelect); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -156,7 +210,26 @@ func (s *session) names() ([]listed, error) {
 			return g.Subscribed && strings.HasPrefix(g.Name, f.Name+string(mailbox.Separator))
 		})
 	}
-	return all, nil
+	return withAncestors(all), nil
+}
+
+// withAncestors adds the names above subscriptions that there are no mailboxes
+// of: RECURSIVEMATCH may ask for them (RFC 5258 §3.5).
+func withAncestors(all []listed) []listed {
+	known := map[string]bool{}
+	for _, l := range all {
+		known[l.Name] = true
+	}
+	var more []listed
+	for _, l := range all {
+		for i, c := range l.Name {
+			if c == mailbox.Separator && l.Subscribed && !known[l.Name[:i]] {
+				known[l.Name[:i]] = true
+				more = append(more, listed{Folder: mailbox.Folder{Name: l.Name[:i]}, below: true})
+			}
+		}
+	}
+	return append(all, more...)
 }
 
 // wanted tells whether l is what the selection options ask for.
@@ -167,7 +240,7 @@ func (l *listed) wanted(o *imap.ListOptions) bool {
 	case o.SelectSpecialUse && l.Use == "":
 		return false
 	case !l.Exists && !l.HasChildren: // only a subscription is left of it
-		return o.SelectSubscribed
+		return o.SelectSubscribed && (l.Subscribed || o.SelectRecursiveMatch)
 	}
 	return true
 }

@@ -15,39 +15,54 @@ import (
 // accept hands a new connection to one of go-imap's servers, or refuses it.
 func (s *Server) accept(conn net.Conn) {
 	addr := clientAddr(conn)
-	if text := s.admit(addr); text != "" {
-		refuse(conn, text)
+	counted := &countedConn{Conn: conn, server: s, addr: addr}
+	if text := s.admit(counted); text != "" {
+		s.refuse(conn, text)
 		return
 	}
-	counted := &countedConn{Conn: conn, server: s, addr: addr}
-	feed := s.feeds[1]
-	var c net.Conn = counted
 	switch {
 	case s.ImplicitTLS:
-		c = tls.Server(counted, s.TLS)
-		feed = s.feeds[0]
+		s.hand(newGate(tls.Server(counted, s.TLS), &s.Limits), secured)
 	case addr.IsLoopback():
-		feed = s.feeds[0]
-	}
-	if !feed.put(c) {
-		counted.Close()
+		s.hand(s.clear(counted), local)
+	default:
+		s.hand(s.clear(counted), public)
 	}
 }
 
+func (s *Server) hand(g *gate, k kind) {
+	if !s.feeds[k].put(g) {
+		g.conn.Close()
+	}
+}
+
+// clear is the gate of a connection without TLS.
+func (s *Server) clear(counted *countedConn) *gate {
+	g := newGate(counted, &s.Limits)
+	if s.TLS != nil {
+		g.secure = func() {
+			under := newGate(tls.Server(counted, s.TLS), &s.Limits)
+			under.mute = true
+			s.hand(under, secured)
+		}
+	}
+	return g
+}
+
 // admit counts a connection in. What it returns is for the client it refuses.
-func (s *Server) admit(addr netip.Addr) string {
+func (s *Server) admit(c *countedConn) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closing:
 		return "[UNAVAILABLE] Server is shutting down"
-	case s.open >= s.Limits.Connections:
+	case len(s.conns) >= s.Limits.Connections:
 		return "[UNAVAILABLE] Too many connections, try again later"
-	case s.addresses[addr] >= s.Limits.PerAddress:
+	case s.addresses[c.addr] >= s.Limits.PerAddress:
 		return "[UNAVAILABLE] Too many connections from your address"
 	}
-	s.open++
-	s.addresses[addr]++
+	s.conns[c] = struct{}{}
+	s.addresses[c.addr]++
 	s.wg.Add(1)
 	if s.Observer != nil {
 		s.Observer.SessionOpened()
@@ -55,11 +70,11 @@ func (s *Server) admit(addr netip.Addr) string {
 	return ""
 }
 
-func (s *Server) left(addr netip.Addr) {
+func (s *Server) left(c *countedConn) {
 	s.mu.Lock()
-	s.open--
-	if s.addresses[addr]--; s.addresses[addr] == 0 {
-		delete(s.addresses, addr)
+	delete(s.conns, c)
+	if s.addresses[c.addr]--; s.addresses[c.addr] == 0 {
+		delete(s.addresses, c.addr)
 	}
 	s.mu.Unlock()
 	if s.Observer != nil {
@@ -71,9 +86,13 @@ func (s *Server) left(addr netip.Addr) {
 // refusalTime is how long a refused client may take to read why.
 const refusalTime = time.Second
 
-func refuse(conn net.Conn, text string) {
+// refuse says why, but not under TLS: the handshake would cost more than the
+// session.
+func (s *Server) refuse(conn net.Conn, text string) {
 	conn.SetWriteDeadline(time.Now().Add(refusalTime))
-	conn.Write([]byte("* BYE " + text + "\r\n"))
+	if !s.ImplicitTLS {
+		conn.Write([]byte("* BYE " + text + "\r\n"))
+	}
 	conn.Close()
 }
 
@@ -98,7 +117,7 @@ func (c *countedConn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
 		err = c.Conn.Close()
-		c.server.left(c.addr)
+		c.server.left(c)
 	})
 	return err
 }

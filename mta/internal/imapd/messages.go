@@ -11,6 +11,21 @@ import (
 
 var errReadOnly = &imap.Error{Type: imap.StatusResponseTypeNo, Code: imap.ResponseCodeNoPerm, Text: "The mailbox was opened with EXAMINE"}
 
+// named are the messages that the set of a command names. Numbers that are none
+// in this mailbox are the client's mistake (RFC 9051 §9, seq-number); UIDs may
+// be any.
+func (s *session) named(set imap.NumSet) ([]picked, error) {
+	if seqs, ok := set.(imap.SeqSet); ok {
+		last := uint32(len(s.view.entries))
+		for _, r := range seqs {
+			if last == 0 || r.Start > last || r.Stop > last {
+				return nil, &imap.Error{Type: imap.StatusResponseTypeBad, Code: imap.ResponseCodeClientBug, Text: "No such message number"}
+			}
+		}
+	}
+	return s.view.pick(set, s.saved), nil
+}
+
 // uidsOf are the UIDs of messages that a command names.
 func uidsOf(all []picked) []mailbox.UID {
 	uids := make([]mailbox.UID, len(all))
@@ -22,14 +37,20 @@ func uidsOf(all []picked) []mailbox.UID {
 
 // Store implements [imapserver.Session].
 func (s *session) Store(w *imapserver.FetchWriter, set imap.NumSet, change *imap.StoreFlags, _ *imap.StoreOptions) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.readOnly {
 		return errReadOnly
 	}
-	flags, err := parseFlags(change.Flags)
+	flags, err := s.parseFlags(change.Flags)
 	if err != nil {
 		return err
 	}
-	changed, err := s.setFlags(s.view.pick(set, s.saved), change.Op, flags)
+	all, err := s.named(set)
+	if err != nil {
+		return err
+	}
+	changed, err := s.setFlags(all, change.Op, flags)
 	if err != nil {
 		return err
 	}
@@ -65,7 +86,7 @@ func (s *session) setFlags(all []picked, op imap.StoreFlagsOp, flags mailbox.Fla
 	}
 	messages, err := s.box.SetFlags(uidsOf(all), flagChanges[op], flags)
 	if err != nil {
-		return nil, toIMAP(err)
+		return nil, s.refusal(err)
 	}
 	var changed []picked
 	for i := range messages {
@@ -82,6 +103,8 @@ func (s *session) setFlags(all []picked, op imap.StoreFlagsOp, flags mailbox.Fla
 // opened with EXAMINE nothing is removed and nothing is wrong (RFC 3501
 // §6.4.2).
 func (s *session) Expunge(w *imapserver.ExpungeWriter, uids *imap.UIDSet) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	closing := *w == imapserver.ExpungeWriter{}
 	if s.readOnly {
 		if closing {
@@ -140,18 +163,23 @@ func (s *session) expunge(uids *imap.UIDSet) error {
 		return nil
 	}
 	_, err = s.box.Expunge(marked)
-	return toIMAP(err)
+	return s.refusal(err)
 }
 
 // Copy implements [imapserver.Session].
 func (s *session) Copy(set imap.NumSet, dest string) (*imap.CopyData, error) {
-	all := s.view.pick(set, s.saved)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all, err := s.named(set)
+	if err != nil {
+		return nil, err
+	}
 	if len(all) == 0 {
 		return nil, s.noMessages(dest)
 	}
 	copied, err := s.box.Copy(uidsOf(all), dest)
 	if err != nil {
-		return nil, tryCreate(err)
+		return nil, s.tryCreate(err)
 	}
 	return copyData(copied), nil
 }
@@ -160,7 +188,7 @@ func (s *session) Copy(set imap.NumSet, dest string) (*imap.CopyData, error) {
 // mailbox is not there.
 func (s *session) noMessages(dest string) error {
 	if _, err := s.server.Store.Status(s.account, dest); err != nil {
-		return tryCreate(err)
+		return s.tryCreate(err)
 	}
 	return nil
 }
@@ -179,16 +207,21 @@ func copyData(c mailbox.Copied) *imap.CopyData {
 
 // Move implements [imapserver.SessionMove] (RFC 6851).
 func (s *session) Move(w *imapserver.MoveWriter, set imap.NumSet, dest string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.readOnly {
 		return errReadOnly
 	}
-	all := s.view.pick(set, s.saved)
+	all, err := s.named(set)
+	if err != nil {
+		return err
+	}
 	if len(all) == 0 {
 		return s.noMessages(dest)
 	}
 	moved, err := s.box.Move(uidsOf(all), dest)
 	if err != nil && len(moved.From) == 0 {
-		return tryCreate(err)
+		return s.tryCreate(err)
 	}
 	if data := copyData(moved); data != nil {
 		if err := w.WriteCopyData(data); err != nil {
@@ -199,5 +232,5 @@ func (s *session) Move(w *imapserver.MoveWriter, set imap.NumSet, dest string) e
 	if viewErr != nil {
 		return s.lost(viewErr)
 	}
-	return errors.Join(s.tellExpunged(now, w.WriteExpunge), toIMAP(err))
+	return errors.Join(s.tellExpunged(now, w.WriteExpunge), s.refusal(err))
 }

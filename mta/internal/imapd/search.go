@@ -38,10 +38,15 @@ type texts interface {
 
 // Search implements [imapserver.Session].
 func (s *session) Search(kind imapserver.NumKind, criteria *imap.SearchCriteria, options *imap.SearchOptions) (*imap.SearchData, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if depth(criteria, maxSearchDepth) < 0 {
 		return nil, &imap.Error{Type: imap.StatusResponseTypeNo, Code: imap.ResponseCodeLimit, Text: "SEARCH is nested too deep"}
 	}
 	s.resolve(criteria)
+	if options.ReturnSave {
+		s.saved = nil // of a search that fails, too (RFC 5182 §2.1)
+	}
 	var found []picked
 	err := s.candidates(func(c *candidate) {
 		if matches(c, criteria) {
@@ -75,9 +80,22 @@ func (s *session) result(kind imapserver.NumKind, found []picked, options *imap.
 		data.All = uids
 	}
 	if options.ReturnSave {
-		s.saved = uids
+		s.saved = saved(found, options)
 	}
 	return data
+}
+
+// saved is what SEARCHRES keeps: all, unless only the first or the last is asked
+// for (RFC 5182 §2.1).
+func saved(found []picked, options *imap.SearchOptions) imap.UIDSet {
+	var uids imap.UIDSet
+	few := (options.ReturnMin || options.ReturnMax) && !options.ReturnAll && !options.ReturnCount
+	for i, p := range found {
+		if !few || options.ReturnMin && i == 0 || options.ReturnMax && i == len(found)-1 {
+			uids.AddNum(p.uid)
+		}
+	}
+	return uids
 }
 
 // depth returns what is left of the nesting that criteria may have; negative:

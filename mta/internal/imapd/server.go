@@ -56,6 +56,9 @@ func (l Limits) withDefaults() Limits {
 	if l.Logins <= 0 {
 		l.Logins = 3
 	}
+	if l.Write <= 0 {
+		l.Write = time.Minute
+	}
 	return l
 }
 
@@ -70,53 +73,65 @@ type Server struct {
 	Log         *slog.Logger
 	Observer    Observer // may be nil
 
-	once    sync.Once
-	private *imapserver.Server // for clients whose passwords nobody can overhear
-	public  *imapserver.Server // for the others: no login before STARTTLS
-	feeds   [2]*feed
+	once  sync.Once
+	feeds [kinds]*feed
 
 	mu        sync.Mutex // guards what follows
 	closing   bool
 	listeners map[net.Listener]struct{}
 	sessions  map[*session]struct{}
-	open      int
+	conns     map[*countedConn]struct{}
 	addresses map[netip.Addr]int
 	wg        sync.WaitGroup // accept loops, go-imap's loops and open connections
 }
 
+// A kind of connection is one that offers the same capabilities.
+type kind int
+
+const (
+	secured kind = iota // under TLS
+	local               // from this host: nobody can overhear a password
+	public              // from elsewhere: no login before STARTTLS (RFC 3501 §6.2.3)
+	kinds
+)
+
 // caps is what the sessions can do, beyond what go-imap offers by itself.
 var caps = imap.CapSet{
-	imap.CapIMAP4rev1:    {},
-	imap.CapNamespace:    {},
-	imap.CapUIDPlus:      {},
-	imap.CapESearch:      {},
-	imap.CapSearchRes:    {},
-	imap.CapListExtended: {},
-	imap.CapListStatus:   {},
-	imap.CapMove:         {},
-	imap.CapStatusSize:   {},
-	imap.CapChildren:     {},
-	imap.CapSpecialUse:   {},
-	imap.CapBinary:       {},
-	imap.CapLiteralPlus:  {},
-	imap.CapIMAP4rev2:    {},
+	imap.CapIMAP4rev1:        {},
+	imap.CapNamespace:        {},
+	imap.CapUIDPlus:          {},
+	imap.CapESearch:          {},
+	imap.CapSearchRes:        {},
+	imap.CapListExtended:     {},
+	imap.CapListStatus:       {},
+	imap.CapMove:             {},
+	imap.CapStatusSize:       {},
+	imap.CapChildren:         {},
+	imap.CapSpecialUse:       {},
+	imap.CapCreateSpecialUse: {},
+	imap.CapBinary:           {},
+	imap.CapLiteralPlus:      {},
+	imap.CapIMAP4rev2:        {},
 }
 
 func (s *Server) init() {
 	s.Limits = s.Limits.withDefaults()
 	s.listeners = map[net.Listener]struct{}{}
 	s.sessions = map[*session]struct{}{}
+	s.conns = map[*countedConn]struct{}{}
 	s.addresses = map[netip.Addr]int{}
-	for i, srv := range []**imapserver.Server{&s.private, &s.public} {
-		*srv = imapserver.New(&imapserver.Options{
+	for k := range kinds {
+		options := &imapserver.Options{
 			NewSession:   s.newSession,
 			Caps:         caps,
 			Logger:       quiet{s.Log},
-			TLSConfig:    s.TLS,
-			InsecureAuth: i == 0,
-		})
-		s.feeds[i] = newFeed()
-		s.wg.Go(func() { (*srv).Serve(s.feeds[i]) })
+			InsecureAuth: k != public,
+		}
+		if k != secured {
+			options.TLSConfig = s.TLS // for the capability; the gate does STARTTLS
+		}
+		s.feeds[k] = newFeed()
+		s.wg.Go(func() { imapserver.New(options).Serve(s.feeds[k]) })
 	}
 }
 
@@ -159,8 +174,9 @@ func (s *Server) Serve(ln net.Listener) error {
 // acceptPause is the wait after an accept that failed for want of file handles.
 const acceptPause = 50 * time.Millisecond
 
-// Shutdown stops accepting, says BYE to every session and waits until all are
-// gone, or until ctx ends: then it closes what is left.
+// Shutdown stops accepting and ends every session with BYE as soon as it has
+// answered the command in hand. It waits until all are gone, or until ctx ends:
+// then it closes what is left.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.once.Do(s.init)
 	s.mu.Lock()
@@ -168,23 +184,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for ln := range s.listeners {
 		ln.Close()
 	}
-	sessions := make([]*session, 0, len(s.sessions))
 	for sess := range s.sessions {
-		sessions = append(sessions, sess)
+		sess.gate.end("Server is shutting down")
 	}
 	s.mu.Unlock()
 	for _, f := range s.feeds {
 		f.Close()
 	}
-	var saying sync.WaitGroup
-	for _, sess := range sessions {
-		// Bye waits for a response that is being written, and then closes the
-		// connection; whoever does not read must not keep the others.
-		saying.Go(func() { sess.conn.Bye("Server is shutting down") })
-	}
 	done := make(chan struct{})
 	go func() {
-		saying.Wait()
 		s.wg.Wait()
 		close(done)
 	}()
@@ -193,8 +201,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	s.private.Close()
-	s.public.Close()
+	s.mu.Lock()
+	for conn := range s.conns {
+		conn.Conn.Close() // not the gate, which would wait for the client
+	}
+	s.mu.Unlock()
 	<-done
 	return ctx.Err()
 }

@@ -1,11 +1,11 @@
 package imapd
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/emersion/go-imap/v2"
@@ -17,11 +17,12 @@ import (
 )
 
 // A session is one connection, as go-imap asks for it. go-imap calls it from
-// one goroutine, but for Idle, which it may leave behind when the connection
-// breaks; idle sees to that.
+// one goroutine, but for Idle: that one it leaves behind when the connection
+// breaks, and when the client ends IDLE with anything but DONE.
 type session struct {
 	server *Server
 	conn   *imapserver.Conn
+	gate   *gate
 	client netip.Addr
 	ctx    context.Context // ends with the session
 	cancel context.CancelFunc
@@ -29,6 +30,8 @@ type session struct {
 	account string // empty before login
 	refused int    // logins
 
+	mu       sync.Mutex       // guards what follows; held while a command is carried out
+	closed   bool             //
 	box      *mailbox.Mailbox // nil: none is selected
 	view     *view            // of box
 	readOnly bool             // EXAMINE
@@ -45,6 +48,7 @@ var (
 
 func (s *Server) newSession(conn *imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
 	sess := &session{server: s, conn: conn, client: clientAddr(conn.NetConn())}
+	sess.gate = conn.NetConn().(*gate) // all that a feed has
 	sess.ctx, sess.cancel = context.WithCancel(context.Background())
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,6 +65,9 @@ var errShuttingDown = &imap.Error{Type: imap.StatusResponseTypeBye, Code: imap.R
 // Close implements [imapserver.Session].
 func (s *session) Close() error {
 	s.cancel()
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.idle.Wait()
 	s.unselect()
 	s.server.mu.Lock()
@@ -77,6 +84,7 @@ func (s *session) Login(login, password string) error {
 	}
 	if err == nil {
 		s.account = account
+		s.gate.loggedInNow()
 		return nil
 	}
 	if t, ok := errors.AsType[interface {
@@ -85,14 +93,12 @@ func (s *session) Login(login, password string) error {
 	}](err); ok && t.Temporary() {
 		return &imap.Error{Type: imap.StatusResponseTypeNo, Code: imap.ResponseCodeUnavailable, Text: "Try again later"}
 	}
+	s.server.Log.Info("rejected", "listener", "imap", "client", s.client, "login", login, "err", err)
 	if s.refused++; s.refused >= s.server.Limits.Logins {
-		return errTooManyLogins
+		s.gate.end("Too many failed logins")
 	}
 	return imapserver.ErrAuthFailed
 }
-
-// errTooManyLogins ends the session: BYE closes it (RFC 3501 §7.1.5).
-var errTooManyLogins = &imap.Error{Type: imap.StatusResponseTypeBye, Text: "Too many failed logins"}
 
 // AuthenticateMechanisms implements [imapserver.SessionSASL].
 func (s *session) AuthenticateMechanisms() []string { return sasl.Mechanisms() }
@@ -115,6 +121,9 @@ func (m malformed) Next(response []byte) ([]byte, bool, error) {
 	if errors.Is(err, sasl.ErrMalformed) {
 		err = &imap.Error{Type: imap.StatusResponseTypeBad, Code: imap.ResponseCodeClientBug, Text: "Malformed response"}
 	}
+	if len(challenge) == 0 {
+		challenge = nil // go-imap would write `=`, which only initial responses have (RFC 4959 §3)
+	}
 	return challenge, done, err
 }
 
@@ -129,14 +138,16 @@ func (s *session) Namespace() (*imap.NamespaceData, error) {
 
 // Select implements [imapserver.Session].
 func (s *session) Select(name string, options *imap.SelectOptions) (*imap.SelectData, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	box, err := s.server.Store.Mailbox(s.account, name)
 	if err != nil {
-		return nil, toIMAP(err)
+		return nil, s.refusal(err)
 	}
 	now, err := box.Reload()
 	if err != nil {
 		box.Close()
-		return nil, toIMAP(err)
+		return nil, s.refusal(err)
 	}
 	s.unselect()
 	s.box, s.view, s.readOnly, s.saved = box, newView(now), options.ReadOnly, nil
@@ -147,6 +158,9 @@ func (s *session) Select(name string, options *imap.SelectOptions) (*imap.Select
 		FirstUnseenSeqNum: firstUnseen(now),
 		UIDNext:           imap.UID(now.UIDNext),
 		UIDValidity:       now.UIDValidity,
+	}
+	if s.conn.EnabledCaps().Has(imap.CapIMAP4rev2) { // RFC 9051 §6.3.2
+		data.List = &imap.ListData{Mailbox: box.Name(), Delim: mailbox.Separator}
 	}
 	if s.readOnly {
 		data.PermanentFlags = nil // nothing can be changed (RFC 3501 §6.3.2)
@@ -165,6 +179,8 @@ func firstUnseen(v *mailbox.View) uint32 {
 
 // Unselect implements [imapserver.Session].
 func (s *session) Unselect() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.unselect()
 	return nil
 }
@@ -178,6 +194,12 @@ func (s *session) unselect() {
 
 // Poll implements [imapserver.Session].
 func (s *session) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.poll(w, allowExpunge)
+}
+
+func (s *session) poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
 	if s.box == nil {
 		return nil
 	}
@@ -185,31 +207,48 @@ func (s *session) Poll(w *imapserver.UpdateWriter, allowExpunge bool) error {
 	if err != nil {
 		return s.lost(err)
 	}
+	if err := s.tellKeywords(w, now); err != nil {
+		return err
+	}
 	return tell(w, s.view.follow(now, allowExpunge))
+}
+
+// tellKeywords tells of keywords that are new in the mailbox, before any
+// message has them (RFC 3501 §7.2.6).
+func (s *session) tellKeywords(w *imapserver.UpdateWriter, now *mailbox.View) error {
+	if slices.Equal(now.Keywords, s.view.seen.Keywords) {
+		return nil
+	}
+	return w.WriteMailboxFlags(knownFlags(now))
 }
 
 // lost ends a session whose mailbox went away under it, deleted or renamed by
 // another: there is no way to go on (RFC 2180 §3.3).
 func (s *session) lost(err error) error {
 	if errors.Is(err, mailbox.ErrNoMailbox) || errors.Is(err, mailbox.ErrClosed) {
-		s.conn.Bye("The selected mailbox is gone")
-		return err
+		s.gate.end("The selected mailbox is gone")
+		return &imap.Error{Type: imap.StatusResponseTypeNo, Code: imap.ResponseCodeNonExistent, Text: "The selected mailbox is gone"}
 	}
-	return toIMAP(err)
+	return s.refusal(err)
 }
 
 // Idle implements [imapserver.Session] (RFC 2177).
 func (s *session) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
-	s.idle.Add(1)
-	defer s.idle.Done()
-	if s.box == nil {
-		s.await(stop)
+	watch, ok := s.beginIdle()
+	if !ok {
 		return nil
 	}
-	watch := s.box.Watch()
+	defer s.idle.Done()
+	if watch == nil { // no mailbox is selected
+		select {
+		case <-stop:
+		case <-s.ctx.Done():
+		}
+		return nil
+	}
 	defer watch.Close()
 	for {
-		if err := s.Poll(w, true); err != nil {
+		if err := s.pollUntil(w, stop); err != nil {
 			return err
 		}
 		select {
@@ -222,38 +261,71 @@ func (s *session) Idle(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
 	}
 }
 
-func (s *session) await(stop <-chan struct{}) {
+// beginIdle is not ok if the session is over already.
+func (s *session) beginIdle() (watch *mailbox.Watch, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, false
+	}
+	s.idle.Add(1)
+	if s.box != nil {
+		watch = s.box.Watch()
+	}
+	return watch, true
+}
+
+// pollUntil polls, unless the next command may have begun.
+func (s *session) pollUntil(w *imapserver.UpdateWriter, stop <-chan struct{}) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	select {
 	case <-stop:
-	case <-s.ctx.Done():
+		return nil
+	default:
+		return s.poll(w, true)
 	}
 }
 
-// Append implements [imapserver.Session].
+// Append implements [imapserver.Session]. The message goes to the disk as it
+// comes.
 func (s *session) Append(name string, r imap.LiteralReader, options *imap.AppendOptions) (*imap.AppendData, error) {
-	flags, err := parseFlags(options.Flags)
+	flags, err := s.parseFlags(options.Flags)
 	if err != nil {
 		return nil, err
 	}
-	// Memory for it: a literal is bounded by AppendLimit, and go-imap has
-	// nothing to say if the client stops in the middle of it.
-	content, err := io.ReadAll(r)
-	if err != nil {
-		return nil, err
+	if r.Size() == 0 {
+		return nil, &imap.Error{Type: imap.StatusResponseTypeNo, Text: "A message has at least one octet"}
 	}
-	if int64(len(content)) != r.Size() {
-		return nil, io.ErrUnexpectedEOF
-	}
-	at, err := s.server.Store.Append(s.account, name, bytes.NewReader(content), flags, options.Time)
+	at, err := s.server.Store.Append(s.account, name, &wholeReader{r, r.Size()}, flags, options.Time)
 	if err != nil {
-		return nil, tryCreate(err)
+		return nil, s.tryCreate(err)
 	}
 	return &imap.AppendData{UID: imap.UID(at.UID), UIDValidity: at.UIDValidity}, nil
 }
 
-// toIMAP is what the client is told of an error of the store. Others are
-// private.
-func toIMAP(err error) error {
+// A wholeReader makes the end of a literal that is not whole an error.
+type wholeReader struct {
+	r    io.Reader
+	left int64
+}
+
+// Read implements [io.Reader].
+func (w *wholeReader) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if w.left -= int64(n); err == io.EOF && w.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// refusal is what the client is told of an error. One that is not of the store
+// is private: it is logged. The text of that is not go-imap's, which is for
+// what it cannot read (see gate).
+func (s *session) refusal(err error) error {
+	if _, ok := errors.AsType[*imap.Error](err); ok || err == nil {
+		return err
+	}
 	for _, known := range []struct {
 		err  error
 		code imap.ResponseCode
@@ -271,16 +343,19 @@ func toIMAP(err error) error {
 			return &imap.Error{Type: imap.StatusResponseTypeNo, Code: known.code, Text: known.text}
 		}
 	}
-	return err
+	s.server.Log.Error("imap command", "account", s.account, "client", s.client, "err", err)
+	return errServer
 }
 
-// tryCreate is toIMAP for commands that name a mailbox to put messages into
+var errServer = &imap.Error{Type: imap.StatusResponseTypeNo, Code: imap.ResponseCodeServerBug, Text: "An error of the server, which its log has"}
+
+// tryCreate is refusal for commands that name a mailbox to put messages into
 // (RFC 3501 §7.1, TRYCREATE).
-func tryCreate(err error) error {
+func (s *session) tryCreate(err error) error {
 	if errors.Is(err, mailbox.ErrNoMailbox) {
 		return &imap.Error{Type: imap.StatusResponseTypeNo, Code: imap.ResponseCodeTryCreate, Text: "No such mailbox"}
 	}
-	return toIMAP(err)
+	return s.refusal(err)
 }
 
 // codeExpungeIssued says that the client has to hear of expunged messages

@@ -1,0 +1,529 @@
+package imapd
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A gate stands between a connection and go-imap. It cuts what the client
+// sends into commands and hands them on line by line, the next one when
+// go-imap asks for it, which is when it has answered the one before. By that
+// it mends what go-imap, left alone, does wrong:
+//
+//   - after a mistake it goes on reading in the middle of the command, so that
+//     the octets of a literal, or the end of a line that is too long, run as
+//     commands of their own; the gate drops what belongs to an answered
+//     command (RFC 7888 §4);
+//   - a line that is no command closes the connection without a word
+//     (RFC 3501 §7.1.3 has BAD for it);
+//   - other mistakes are called bugs of the server;
+//   - its BYE waits for the client in the middle of AUTHENTICATE, and races
+//     with STARTTLS; the gate says it, between two responses;
+//   - it has one deadline for all of a large literal; the gate has one for
+//     each read and each write;
+//   - it writes to the connection once for each response; the gate waits
+//     until something is to be read.
+//
+// Read is called from one goroutine, Write and the others from any.
+type gate struct {
+	conn   net.Conn // counted, under TLS perhaps
+	in     *bufio.Reader
+	limits *Limits
+	secure func() // does STARTTLS; nil: go-imap answers it
+
+	// Of the goroutine that reads:
+	chunk   []byte  // to be handed on
+	command command // the one in hand
+	left    int64   // octets of the literal that is being handed on
+
+	mu       sync.Mutex // guards what follows
+	out      *bufio.Writer
+	tag      string    // of the command in hand
+	mute     bool      // the greeting was said before STARTTLS
+	login    bool      // somebody is logged in
+	reading  bool      // nobody will flush out
+	answered bool      // the command in hand has its tagged response
+	asked    bool      // the client was asked to go on
+	deadline time.Time // go-imap's, for reading
+	bye      string    // ends the session as soon as go-imap reads
+	over     bool      // bye was said
+	upgraded bool      // the connection belongs to another gate
+}
+
+// A command is what the gate knows of the command in hand.
+type command struct {
+	name    string
+	size    int  // octets without literals
+	literal bool // a literal, and then more of the command, follows
+	sync    bool // which the client sends only when it is asked to
+	message bool // it is APPEND's message
+}
+
+const (
+	// maxCommand is the longest command without its literals. go-imap takes
+	// 50 KiB; RFC 2683 §3.2.1.5 asks for 8000 octets.
+	maxCommand = 48 << 10
+	// maxLiteral is the longest literal but for a message's; go-imap has it.
+	maxLiteral = 4096
+	// maxContinuation is the longest line in AUTHENTICATE and IDLE; it has to
+	// fit go-imap's buffer.
+	maxContinuation = 4000
+	// greetTime is how long a TLS handshake may take before the greeting.
+	greetTime = 30 * time.Second
+	// literalPause is how long a client may send nothing of a literal.
+	literalPause = 2 * time.Minute
+	// outBuffer is how much of an answer is kept before it is sent.
+	outBuffer = 32 << 10
+)
+
+func newGate(conn net.Conn, limits *Limits) *gate {
+	g := &gate{conn: conn, limits: limits, in: bufio.NewReaderSize(conn, 16<<10)}
+	g.out = bufio.NewWriterSize(deadlineWriter{conn, limits.Write}, outBuffer)
+	conn.SetReadDeadline(time.Now().Add(greetTime))
+	return g
+}
+
+// A deadlineWriter gives each write the same time.
+type deadlineWriter struct {
+	net.Conn
+	time time.Duration
+}
+
+func (w deadlineWriter) Write(p []byte) (int, error) {
+	w.SetWriteDeadline(time.Now().Add(w.time))
+	return w.Conn.Write(p)
+}
+
+// Read implements [net.Conn].
+func (g *gate) Read(p []byte) (int, error) {
+	for len(g.chunk) == 0 {
+		var err error
+		if g.left > 0 && !g.isAnswered() {
+			return g.readLiteral(p)
+		}
+		if err = g.next(); err != nil {
+			return 0, g.ended(err)
+		}
+	}
+	n := copy(p, g.chunk)
+	g.chunk = g.chunk[n:]
+	return n, nil
+}
+
+// ended is the end of the session: with BYE if there is a reason to tell.
+func (g *gate) ended(err error) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.upgraded || g.over {
+		return err
+	}
+	g.over = true
+	if g.bye == "" && errors.Is(err, os.ErrDeadlineExceeded) {
+		g.bye = "Waited too long" // RFC 3501 §5.4
+	}
+	if g.bye != "" {
+		g.out.WriteString("* BYE " + g.bye + "\r\n")
+		err = io.EOF
+	}
+	g.out.Flush()
+	return err
+}
+
+// end makes the session end with BYE when the command in hand, if there is one,
+// is answered.
+func (g *gate) end(text string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.bye == "" {
+		g.bye = text
+	}
+	g.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// errEnded stands for g.bye.
+var errEnded = fmt.Errorf("session ended: %w", net.ErrClosed)
+
+func (g *gate) isAnswered() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.answered
+}
+
+// wait sends what is to be sent and sets the deadline for reading.
+func (g *gate) wait(deadline time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.bye != "" {
+		return errEnded
+	}
+	if err := g.out.Flush(); err != nil {
+		return err
+	}
+	g.reading = true
+	return g.conn.SetReadDeadline(deadline)
+}
+
+func (g *gate) waited() {
+	g.mu.Lock()
+	g.reading = false
+	g.mu.Unlock()
+}
+
+func (g *gate) readLiteral(p []byte) (int, error) {
+	if g.in.Buffered() == 0 {
+		if err := g.wait(time.Now().Add(literalPause)); err != nil {
+			return 0, g.ended(err)
+		}
+		defer g.waited()
+	}
+	n, err := g.in.Read(p[:min(int64(len(p)), g.left)])
+	if g.left -= int64(n); err != nil {
+		err = g.ended(err)
+	}
+	return n, err
+}
+
+// next makes the next chunk, or answers the client itself.
+func (g *gate) next() error {
+	g.mu.Lock()
+	answered, asked := g.answered, g.asked
+	g.asked = false
+	g.mu.Unlock()
+	switch c := &g.command; {
+	case c.literal && answered: // nobody wants the rest of it
+		return g.drop()
+	case c.literal:
+		c.literal = false
+		return g.continued()
+	case asked && !answered:
+		return g.reply()
+	}
+	return g.begin()
+}
+
+// drop reads the rest of a command that is answered. Of a literal that the
+// client was not asked for, nothing comes.
+func (g *gate) drop() error {
+	for g.command.literal && !g.command.sync {
+		for g.left > 0 {
+			if err := g.wait(time.Now().Add(literalPause)); err != nil {
+				return err
+			}
+			n, err := g.in.Discard(int(min(g.left, 1<<20)))
+			g.waited()
+			if g.left -= int64(n); err != nil {
+				return err
+			}
+		}
+		line, err := g.line(maxCommand)
+		if err != nil && line == nil {
+			return err
+		}
+		g.literal(line)
+	}
+	g.left, g.command.literal = 0, false
+	return nil
+}
+
+// begin reads the first line of a command.
+func (g *gate) begin() error {
+	line, err := g.line(maxCommand)
+	if line == nil {
+		return err
+	}
+	text := string(bytes.TrimRight(line, "\r\n"))
+	tag, rest, _ := strings.Cut(text, " ")
+	name, args, _ := strings.Cut(rest, " ")
+	c := &g.command
+	*c = command{name: strings.ToUpper(name), size: len(line)}
+	if !isTag(tag) || name == "" {
+		g.start("*")
+		return g.answer("BAD [CLIENTBUG] Expected a tag and a command")
+	}
+	g.start(tag)
+	if c.name != "AUTHENTICATE" {
+		g.literal(line)
+	}
+	switch {
+	case err != nil:
+		return g.refuse("BAD [CLIENTBUG] Line is too long")
+	case !wellFormed(text):
+		return g.refuse("BAD [CLIENTBUG] Malformed line")
+	case c.name == "APPEND" && g.loggedIn():
+		c.message = c.literal && !strings.HasPrefix(args, "{")
+	}
+	if c.literal && g.left > maxLiteral && !c.message {
+		return g.refuse("NO [TOOBIG] Literal is too large")
+	}
+	if c.name == "STARTTLS" && args == "" && g.secure != nil && !g.loggedIn() {
+		return g.startTLS()
+	}
+	g.chunk = line
+	return nil
+}
+
+// start begins a command.
+func (g *gate) start(tag string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tag, g.answered = tag, false
+}
+
+// refuse answers a command that go-imap does not get to see.
+func (g *gate) refuse(text string) error {
+	if err := g.answer(text); err != nil {
+		return err
+	}
+	return g.drop()
+}
+
+// loggedInNow tells that the client may send messages, and not STARTTLS.
+func (g *gate) loggedInNow() {
+	g.mu.Lock()
+	g.login = true
+	g.mu.Unlock()
+}
+
+func (g *gate) loggedIn() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.login
+}
+
+// continued reads what follows a literal. go-imap has the first part of the
+// command, so a mistake here ends the session.
+func (g *gate) continued() error {
+	line, err := g.line(maxCommand - min(g.command.size, maxCommand-2))
+	if line == nil {
+		return err
+	}
+	text := string(bytes.TrimRight(line, "\r\n"))
+	c := &g.command
+	c.size += len(line)
+	g.literal(line)
+	switch {
+	case err != nil, !wellFormed(text):
+		return g.fatal("Malformed line after a literal")
+	case c.message && text != "" && text != ")":
+		// go-imap would say nothing at all then.
+		return g.fatal("One APPEND has one message")
+	case c.name == "APPEND" && g.loggedIn():
+		c.message = c.literal
+	case g.left > maxLiteral:
+		return g.fatal("[TOOBIG] Literal is too large")
+	}
+	g.chunk = line
+	return nil
+}
+
+// reply reads a line that go-imap asked for, in AUTHENTICATE or IDLE.
+func (g *gate) reply() error {
+	line, err := g.line(maxContinuation)
+	if line == nil {
+		return err
+	}
+	if err != nil {
+		return g.fatal("Line is too long")
+	}
+	if text := bytes.TrimRight(line, "\r\n"); g.command.name == "IDLE" && bytes.EqualFold(text, []byte("DONE")) {
+		line = []byte("DONE\r\n")
+	}
+	g.chunk = line
+	return nil
+}
+
+func (g *gate) fatal(text string) error {
+	g.end(text)
+	return errEnded
+}
+
+// answer is the gate's own response to the command in hand.
+func (g *gate) answer(text string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.answered = true
+	_, err := fmt.Fprintf(g.out, "%s %s\r\n", g.tag, text)
+	return err
+}
+
+// line reads a line, with its end. One that is longer than limit is read to
+// its end, and its beginning comes with an error.
+func (g *gate) line(limit int) (line []byte, err error) {
+	if g.in.Buffered() == 0 {
+		g.mu.Lock()
+		deadline := g.deadline
+		g.mu.Unlock()
+		if err := g.wait(deadline); err != nil {
+			return nil, err
+		}
+		defer g.waited()
+	}
+	var long error
+	for {
+		part, err := g.in.ReadSlice('\n')
+		if room := limit - len(line); len(part) > room {
+			part, long = part[:max(room, 0)], errLongLine
+		}
+		line = append(line, part...)
+		switch err {
+		case nil:
+			return line, long
+		case bufio.ErrBufferFull:
+		default:
+			return nil, err
+		}
+	}
+}
+
+var errLongLine = errors.New("line is too long")
+
+// literal looks for the announcement of a literal at the end of a line
+// (RFC 3501 §4.3, RFC 7888).
+func (g *gate) literal(line []byte) {
+	c := &g.command
+	c.literal, c.sync, g.left = false, false, 0
+	text := bytes.TrimRight(line, "\r\n")
+	open := bytes.LastIndexByte(text, '{')
+	if open < 0 || text[len(text)-1] != '}' {
+		return
+	}
+	digits, nonSync := bytes.CutSuffix(text[open+1:len(text)-1], []byte("+"))
+	if len(digits) == 0 || len(digits) > 18 {
+		return
+	}
+	var n int64
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return
+		}
+		n = n*10 + int64(d-'0')
+	}
+	c.literal, c.sync, g.left = true, !nonSync, n
+}
+
+// isTag tells whether s is a tag (RFC 3501 §9).
+func isTag(s string) bool {
+	return s != "" && s != "*" && len(s) <= maxTag && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`(){%*"\+`, r)
+	})
+}
+
+const maxTag = 100 // clients have four or five octets
+
+// wellFormed tells whether a line has no control characters that a line cannot
+// have, and ends each quoted string that it begins.
+func wellFormed(text string) bool {
+	quoted := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == 0 || c == '\r':
+			return false
+		case c == '"':
+			quoted = !quoted
+		case c == '\\' && quoted:
+			i++
+		}
+	}
+	return !quoted
+}
+
+// Write implements [net.Conn].
+func (g *gate) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.mute {
+		g.mute = p[len(p)-1] != '\n'
+		return len(p), nil
+	}
+	if bytes.HasPrefix(p, []byte("+ ")) {
+		g.asked = true
+	}
+	said := p
+	if rest, ok := bytes.CutPrefix(p, []byte(g.tag)); ok && len(rest) > 0 && rest[0] == ' ' {
+		g.answered = true
+		if bytes.Equal(rest, serverBug) {
+			said = slices.Concat([]byte(g.tag), clientBug)
+		}
+	}
+	if _, err := g.out.Write(said); err != nil {
+		return 0, err
+	}
+	if g.reading {
+		return len(p), g.out.Flush()
+	}
+	return len(p), nil
+}
+
+// What go-imap says when it cannot read a command in some ways: a set, a date
+// or a search key that is none. The session has words of its own for errors
+// that are the server's.
+var (
+	serverBug = []byte(" NO [SERVERBUG] Internal server error\r\n")
+	clientBug = []byte(" BAD [CLIENTBUG] Syntax error\r\n")
+)
+
+// startTLS hands the connection to another gate, behind which another session
+// begins: nothing of what was said in clear may be believed (RFC 3501 §6.2.1).
+func (g *gate) startTLS() error {
+	if g.in.Buffered() > 0 { // RFC 9051 §11.3: injected, or a client that cannot wait
+		return g.fatal("Nothing may follow STARTTLS before its response")
+	}
+	if err := g.answer("OK Begin TLS negotiation now"); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	err := g.out.Flush()
+	g.upgraded = err == nil
+	g.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	g.secure()
+	return io.EOF
+}
+
+// abort closes the connection without another word.
+func (g *gate) abort() { g.conn.Close() }
+
+// Close implements [net.Conn].
+func (g *gate) Close() error {
+	g.mu.Lock()
+	upgraded := g.upgraded
+	if !upgraded {
+		g.out.Flush()
+	}
+	g.mu.Unlock()
+	if upgraded {
+		return nil
+	}
+	return g.conn.Close()
+}
+
+// SetReadDeadline implements [net.Conn]. It counts from the next read on.
+func (g *gate) SetReadDeadline(t time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.deadline = t
+	return nil
+}
+
+// SetWriteDeadline implements [net.Conn]; each write has its own.
+func (g *gate) SetWriteDeadline(time.Time) error { return nil }
+
+// SetDeadline implements [net.Conn].
+func (g *gate) SetDeadline(t time.Time) error { return g.SetReadDeadline(t) }
+
+// LocalAddr implements [net.Conn].
+func (g *gate) LocalAddr() net.Addr { return g.conn.LocalAddr() }
+
+// RemoteAddr implements [net.Conn].
+func (g *gate) RemoteAddr() net.Addr { return g.conn.RemoteAddr() }
