@@ -65,7 +65,7 @@ func (b *box) setFlags(uid UID, change FlagChange, flags Flags) (Message, error)
 			m.Flags, m.ModSeq, m.info, m.inNew = wanted, b.modSeq, info, false
 			return *m, nil
 		}
-		if !errors.Is(err, os.ErrNotExist) || try > scanTries {
+		if !errors.Is(err, os.ErrNotExist) || try > renameTries {
 			return Message{}, err
 		}
 		if err := b.refresh(look); err != nil { // another program renamed or removed it
@@ -131,7 +131,7 @@ func (b *box) remove(uid UID) (dir string, err error) {
 		if err == nil {
 			return filepath.Dir(path), nil
 		}
-		if !errors.Is(err, os.ErrNotExist) || try > scanTries {
+		if !errors.Is(err, os.ErrNotExist) || try > renameTries {
 			return "", err
 		}
 		if err := b.refresh(look); err != nil {

@@ -51,7 +51,7 @@ func (b *box) openFile(uid UID) (*os.File, int64, error) {
 		if err == nil {
 			return f, m.Size, nil
 		}
-		if !errors.Is(err, os.ErrNotExist) || try > scanTries {
+		if !errors.Is(err, os.ErrNotExist) || try > renameTries {
 			return nil, 0, fmt.Errorf("open message: %w", err)
 		}
 		if err := b.refresh(look); err != nil {

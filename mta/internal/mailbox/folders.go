@@ -155,33 +155,49 @@ func (s *Store) Create(account, name string, use Use) error {
 	return s.editUses(f.home, func(uses map[string]Use) { uses[f.name] = use })
 }
 
-// ensure makes sure that f exists: where it does not, it is made and
-// subscribed to if create is set, or the error is ErrNoMailbox.
+// ensure makes sure that f exists and is whole. Where it does not exist, it is
+// made and subscribed to if create is set, or the error is ErrNoMailbox.
 func (s *Store) ensure(f folder, create bool) error {
-	if isMaildir(f.dir) {
+	if isWhole(f.dir) {
 		return nil
 	}
-	if !create {
+	if !create && !isMaildir(f.dir) {
 		return fmt.Errorf("mailbox %s of %s: %w", f.name, f.account, ErrNoMailbox)
 	}
 	defer s.accountMu.lock(f.account)()
-	if isMaildir(f.dir) {
+	if isWhole(f.dir) {
 		return nil
 	}
+	there := isMaildir(f.dir)
 	if err := s.makeMaildir(f); err != nil {
 		return fmt.Errorf("make mailbox %s of %s: %w", f.name, f.account, err)
 	}
-	if f.inbox() {
+	if f.inbox() || there {
 		return nil
 	}
 	return s.editSubscriptions(f.home, func(names map[string]bool) { names[f.name] = true })
 }
 
-// isMaildir tells whether dir is one: cur/ is made last.
+// isMaildir tells whether dir is one, to all who look for one.
 func isMaildir(dir string) bool {
 	info, err := os.Stat(filepath.Join(dir, "cur"))
 	return err == nil && info.IsDir()
 }
+
+// isWhole tells whether a Maildir can be delivered to. One that is being made,
+// or comes from a backup that left out empty folders, is not.
+func isWhole(dir string) bool {
+	for _, sub := range maildirFolders {
+		if info, err := os.Stat(filepath.Join(dir, sub)); err != nil || !info.IsDir() {
+			return false
+		}
+	}
+	return true
+}
+
+// maildirFolders is in the order in which they are made: a message is in tmp/
+// first, and finds the others there.
+var maildirFolders = []string{"new", "cur", "tmp"}
 
 // makeMaildir makes the folders of f. The lock of its account is held.
 func (s *Store) makeMaildir(f folder) error {
@@ -202,7 +218,7 @@ func (s *Store) makeMaildir(f folder) error {
 			return err
 		}
 	}
-	for _, sub := range []string{"tmp", "new", "cur"} {
+	for _, sub := range maildirFolders {
 		if err := s.makeDir(filepath.Join(f.dir, sub)); err != nil {
 			return err
 		}

@@ -17,6 +17,10 @@ import (
 // while another program renames files: it may have been passed over.
 const scanTries = 3
 
+// renameTries is how often an operation looks for its file again when another
+// program gave it another name.
+const renameTries = 20
+
 // A found is a message file.
 type found struct {
 	base, info string

@@ -222,7 +222,7 @@ func (b *box) putFrom(uid UID, to string, put func(from, to string) error) error
 		if err == nil || !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
-		if try > scanTries {
+		if try > renameTries {
 			return ErrNoMessage
 		}
 		if err := b.refresh(look); err != nil {
