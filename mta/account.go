@@ -25,6 +25,11 @@ type AccountCmd struct {
 	Hash   AccountHashCmd   `cmd:"" help:"Print the hash of a password, for the pipeline file."`
 }
 
+// Help implements kong's detailed help.
+func (AccountCmd) Help() string {
+	return "Example: mta account add carol@hamburger.edu\n\nA running server knows of a change at once."
+}
+
 // AccountAddCmd adds an account.
 type AccountAddCmd struct {
 	Name string `arg:"" help:"The account: an address."`
@@ -60,15 +65,11 @@ func (AccountPasswdCmd) Help() string {
 
 // Run sets the password.
 func (c AccountPasswdCmd) Run(g *Globals) error {
-	store, err := daemon.AccountFile(g.Pipeline)
-	if err != nil {
-		return err
-	}
 	password, err := readPassword(g)
 	if err != nil {
 		return err
 	}
-	if err := store.SetPassword(c.Name, password); err != nil {
+	if err := daemon.SetPassword(g.Pipeline, c.Name, password); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(g.Stdout, "password of %s set\n", c.Name)
@@ -110,14 +111,10 @@ func (AccountRemoveCmd) Help() string { return "Example: mta account remove caro
 
 // Run removes the account.
 func (c AccountRemoveCmd) Run(g *Globals) error {
-	store, err := daemon.AccountFile(g.Pipeline)
-	if err != nil {
+	if err := daemon.RemoveAccount(g.Pipeline, c.Name); err != nil {
 		return err
 	}
-	if err := store.Remove(c.Name); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(g.Stdout, "%s removed\n", c.Name)
+	_, err := fmt.Fprintf(g.Stdout, "%s removed\n", c.Name)
 	return err
 }
 

@@ -13,6 +13,8 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/wasmta/wasmta/mta/internal/config"
 )
 
 // commands is the command line.
@@ -37,14 +39,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var c commands
 	c.Stdin, c.Stdout, c.Stderr = stdin, stdout, stderr
 	exited := -1
-	parser, err := kong.New(&c,
-		kong.Name("mta"),
-		kong.Description("A mail transfer agent whose filters are WebAssembly plugins.\n\nExample: mta --pipeline pipeline.yaml"),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { exited = code }),
-		kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-	)
+	parser, err := newParser(&c, kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }))
 	if err != nil {
 		fmt.Fprintln(stderr, "mta:", err)
 		return 2
@@ -54,17 +49,29 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exited
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "mta:", err)
+		fmt.Fprintln(stderr, "mta:", usageText(err))
 		return 2
 	}
 	return exitCode(ctx.Run(&c.Globals), stderr)
 }
 
+func newParser(c *commands, options ...kong.Option) (*kong.Kong, error) {
+	return kong.New(c, append(options,
+		kong.Name("mta"),
+		kong.Description("A mail transfer agent whose filters are WebAssembly plugins.\n\nExample: mta --pipeline pipeline.yaml"),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)...)
+}
+
+// exitCode prints err, once, and gives the exit code it stands for. Findings
+// begin with their place, so that editors can jump to them.
 func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	if text := err.Error(); text != "" {
+	if findings, ok := errors.AsType[config.Findings](err); ok {
+		fmt.Fprintln(stderr, findings)
+	} else if text := err.Error(); text != "" {
 		fmt.Fprintln(stderr, "mta:", text)
 	}
 	if exit, ok := errors.AsType[*exitError](err); ok {

@@ -19,6 +19,9 @@ type PluginCmd struct {
 	Inspect PluginInspectCmd `cmd:"" help:"Show the hooks, size and hash of a plugin."`
 }
 
+// Help implements kong's detailed help.
+func (PluginCmd) Help() string { return "Example: mta plugin build plugins/stamp" }
+
 // PluginBuildCmd builds a plugin.
 type PluginBuildCmd struct {
 	Dir    string `arg:"" type:"existingdir" help:"The plugin's folder."`

@@ -28,6 +28,11 @@ type QueueCmd struct {
 	Drop  QueueDropCmd  `cmd:"" help:"Remove messages without telling anybody."`
 }
 
+// Help implements kong's detailed help.
+func (QueueCmd) Help() string {
+	return "Example: mta queue list --state held\n\nThe server is found by the state folder of its pipeline file."
+}
+
 // queueFilter chooses messages.
 type queueFilter struct {
 	From   string  `help:"By reverse-path; * stands for anything, <> for the null one." placeholder:"PATH"`

@@ -80,7 +80,7 @@ func (d *decoder) checkAccounts(c *Config) {
 		_, domain, _ := cutLast(a.Name, "@")
 		if !local[asciiDomain(domain)] {
 			cure := fmt.Sprintf("add %q to domains", domain)
-			if near := nearest(domain, names); near != "" {
+			if near := Nearest(domain, names); near != "" {
 				cure = fmt.Sprintf("write %q, or add it to domains", near)
 			}
 			d.tell(c, path, fmt.Sprintf("domain %q is not one of domains", domain), cure)
@@ -170,7 +170,7 @@ func (d *decoder) checkStages(c *Config) {
 
 func (d *decoder) unknownPlugin(c *Config, at, name string, plugins []string) {
 	cure := "add it to plugins"
-	if near := nearest(name, plugins); near != "" {
+	if near := Nearest(name, plugins); near != "" {
 		cure = fmt.Sprintf("write %q, or add it to plugins", near)
 	}
 	d.tell(c, at, fmt.Sprintf("unknown plugin %q", quotable(name)), cure)

@@ -184,7 +184,7 @@ func (d *decoder) wrongKind(n *yaml.Node, at, want string) {
 // unknown reports a key that is none of names.
 func (d *decoder) unknown(p pair, at string, names []string) {
 	cure := "known keys are " + strings.Join(names, ", ")
-	if near := nearest(p.name, names); near != "" {
+	if near := Nearest(p.name, names); near != "" {
 		cure = fmt.Sprintf("write %q", near)
 	}
 	d.add(p.key, at, fmt.Sprintf("unknown key %q", quotable(p.name)), cure)
@@ -198,8 +198,8 @@ func quotable(s string) string {
 	return s
 }
 
-// nearest returns the name that s was most likely meant to be, or "".
-func nearest(s string, names []string) string {
+// Nearest returns the name that s was most likely meant to be, or "".
+func Nearest(s string, names []string) string {
 	best, bestDistance := "", max(2, len(s)/3)+1
 	if len(s) > maxQuoted {
 		return ""

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -87,6 +88,9 @@ func (o object[T]) decode(d *decoder, n *yaml.Node, at string, v *T) {
 	seen := map[string]bool{}
 	for _, p := range d.pairs(n, at, "a mapping, one `key: value` on each line") {
 		seen[p.name] = true
+		if !o.has(p.name) {
+			seen[Nearest(p.name, o.names())] = true // told about once
+		}
 		o.decodeKey(d, p, at, v)
 	}
 	for _, k := range o.keys {
@@ -108,11 +112,17 @@ func (o object[T]) decodeKey(d *decoder, p pair, at string, v *T) {
 			return
 		}
 	}
+	d.unknown(p, at, o.names())
+}
+
+func (o object[T]) has(name string) bool { return slices.Contains(o.names(), name) }
+
+func (o object[T]) names() []string {
 	names := make([]string, len(o.keys))
 	for i, k := range o.keys {
 		names[i] = k.name
 	}
-	d.unknown(p, at, names)
+	return names
 }
 
 func (o object[T]) shape(def *T) shape {

@@ -119,7 +119,7 @@ func enum[V ~string](words ...V) scalar[V] {
 				return V(s), nil
 			}
 			cure := oneOf(names)
-			if near := nearest(s, names); near != "" {
+			if near := Nearest(s, names); near != "" {
 				cure = fmt.Sprintf("%q", near)
 			}
 			return "", &unitError{fmt.Sprintf("%q is not known", quotable(s)), "write " + cure}

@@ -196,7 +196,7 @@ func parseEndpoint(s string, schemes []string) (Endpoint, error) {
 	switch {
 	case err != nil || u.Scheme == "" || u.Host == "":
 		return Endpoint{}, errors.New("is not a URL")
-	case nearest(u.Scheme, schemes) != u.Scheme:
+	case Nearest(u.Scheme, schemes) != u.Scheme:
 		return Endpoint{}, fmt.Errorf("scheme %q is not known here", quotable(u.Scheme))
 	case u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
 		return Endpoint{}, errors.New("has more than a host and a port")

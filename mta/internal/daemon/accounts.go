@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/wasmta/wasmta/mta/internal/account"
@@ -141,19 +142,7 @@ func (s *Server) Accounts() []string {
 	return names
 }
 
-// AccountFile opens the accounts that `mta account` keeps for a pipeline file.
-func AccountFile(file string) (*account.File, error) {
-	cfg, findings := LoadConfig(file)
-	if len(findings) > 0 {
-		return nil, findings
-	}
-	if err := makeFolders(cfg.State); err != nil {
-		return nil, err
-	}
-	return account.OpenFile(filepath.Join(cfg.State, accountsFile), nil), nil
-}
-
-// An ListedAccount is one that exists, and where it is kept.
+// A ListedAccount is one that exists, and where it is kept.
 type ListedAccount struct {
 	Name   string `json:"name"`
 	Source string `json:"source"` // the file
@@ -203,17 +192,61 @@ func AddAccount(file, name, password string) error {
 	if err := checkName(cfg, name); err != nil {
 		return err
 	}
-	for _, a := range cfg.Accounts {
-		if clean, err := account.CleanName(name); err == nil && a.Name == clean {
-			return fmt.Errorf("%s: %w in %s", name, account.ErrExists, cfg.File)
-		}
+	if ofFile(cfg, name) {
+		return fmt.Errorf("%s: %w in %s", name, account.ErrExists, cfg.File)
 	}
-	if password == DemoPassword && !cfg.Listen.LoopbackOnly() {
-		return errors.New("everyone knows this password, and other machines can reach the server; choose another")
-	}
-	f, err := AccountFile(file)
+	f, err := openAccounts(cfg, password)
 	if err != nil {
 		return err
 	}
 	return f.Add(name, password)
+}
+
+// SetPassword sets that of an account that `mta account` keeps.
+func SetPassword(file, name, password string) error {
+	cfg, findings := LoadConfig(file)
+	if len(findings) > 0 {
+		return findings
+	}
+	if ofFile(cfg, name) {
+		return fmt.Errorf("%s stands in %s: put the hash of the new password there; `mta account hash` makes it", name, cfg.File)
+	}
+	f, err := openAccounts(cfg, password)
+	if err != nil {
+		return err
+	}
+	return f.SetPassword(name, password)
+}
+
+// openAccounts opens the accounts of `mta account` for one with that password.
+func openAccounts(cfg *config.Config, password string) (*account.File, error) {
+	if password == DemoPassword && !cfg.Listen.LoopbackOnly() {
+		return nil, errors.New("everyone knows this password, and other machines can reach the server; choose another")
+	}
+	if err := makeFolders(cfg.State); err != nil {
+		return nil, err
+	}
+	return account.OpenFile(filepath.Join(cfg.State, accountsFile), nil), nil
+}
+
+// RemoveAccount removes one that `mta account` keeps.
+func RemoveAccount(file, name string) error {
+	cfg, findings := LoadConfig(file)
+	if len(findings) > 0 {
+		return findings
+	}
+	if ofFile(cfg, name) {
+		return fmt.Errorf("%s stands in %s: remove it there", name, cfg.File)
+	}
+	f, err := openAccounts(cfg, "")
+	if err != nil {
+		return err
+	}
+	return f.Remove(name)
+}
+
+// ofFile tells whether the account stands in the pipeline file.
+func ofFile(cfg *config.Config, name string) bool {
+	clean, err := account.CleanName(name)
+	return err == nil && slices.ContainsFunc(cfg.Accounts, func(a config.Account) bool { return a.Name == clean })
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -89,7 +90,7 @@ func InspectPlugin(ctx context.Context, path string, log *slog.Logger) (*PluginI
 	}
 	hooks, imports, err := wasm.Inspect(ctx, module)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s is no WebAssembly module: %w", path, err)
 	}
 	sum := sha256.Sum256(module)
 	slices.Sort(imports)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 
 	"github.com/wasmta/wasmta/mta/internal/condition"
 	"github.com/wasmta/wasmta/mta/internal/config"
@@ -69,12 +70,26 @@ func readPlugins(ctx context.Context, cfg *config.Config, log *slog.Logger) (map
 		}
 		module, err := builder.Load(ctx, p.Path)
 		if err != nil {
-			findings = append(findings, cfg.Finding(config.Key("plugins", p.Name), err.Error(), "mend it, then try `mta plugin build`"))
+			findings = append(findings, pluginFinding(cfg, p, err))
 			continue
 		}
 		modules[p.Name] = module
 	}
 	return modules, findings
+}
+
+// pluginFinding is one line for a plugin that cannot be read or built: the
+// compiler's first, if it said more.
+func pluginFinding(cfg *config.Config, p config.Plugin, err error) config.Finding {
+	what, cure := err.Error(), "name a .wasm file or a folder of Go source"
+	if failure, ok := errors.AsType[*wasm.BuildError](err); ok {
+		first, _, _ := strings.Cut(failure.Output, "\n")
+		what = "does not build: " + strings.TrimPrefix(first, "./")
+		cure = "mend it in " + p.Path + "; `mta plugin build` shows all that the compiler says"
+	} else if before, after, ok := strings.Cut(what, "; "); ok {
+		what, cure = before, after
+	}
+	return cfg.Finding(config.Key("plugins", p.Name), what, cure)
 }
 
 func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules map[string][]byte, runtime *wasm.Runtime) (*pipeline.Stage, error) {
@@ -102,7 +117,12 @@ func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules
 }
 
 // stageFinding puts what a plugin says when it is loaded at the stage's config,
-// which it most often speaks of.
+// which it most often speaks of. What it says may bring a cure of its own,
+// after a semicolon.
 func stageFinding(cfg *config.Config, i int, err error) config.Finding {
-	return cfg.Finding(config.Key(config.Index("pipeline", i), "config"), err.Error(), "see the plugin's README")
+	what, cure, ok := strings.Cut(err.Error(), "; ")
+	if !ok {
+		cure = "see the plugin's README"
+	}
+	return cfg.Finding(config.Key(config.Index("pipeline", i), "config"), what, cure)
 }
