@@ -44,15 +44,33 @@ func TestPluginsInWasm(t *testing.T) {
 	}
 }
 
-// A pluginTest is one plugin's module, with the case in hand.
+// A pluginTest is one plugin's module, and a runtime for all its cases, one
+// after the other: to compile the module takes longer than all of them.
 type pluginTest struct {
-	module []byte
-	dir    string // of the compilation cache, for all cases
+	module  []byte
+	runtime *wasm.Runtime
+	log     *caseLog
+	now     time.Time // of the case in hand
 }
 
 func newPluginTest(t *testing.T, folder string) *pluginTest {
 	t.Helper()
-	return &pluginTest{module: buildPlugin(t, folder), dir: t.TempDir()}
+	p := &pluginTest{module: buildPlugin(t, folder), log: &caseLog{}}
+	var err error
+	p.runtime, err = wasm.NewRuntime(t.Context(), wasm.Options{
+		Hostname: mtatest.Defaults.Context.Server.Name,
+		Log:      slog.New(p.log),
+		Now:      func() time.Time { return p.now },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.runtime.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
 }
 
 // buildPlugin builds a plugin as the server does.
@@ -77,35 +95,31 @@ func (p *pluginTest) run(t *testing.T, c mtatest.Case) {
 	if c.LMTP {
 		t.Skip("the server gives no reply for each recipient yet")
 	}
-	ctx := t.Context()
-	log := &caseLog{}
-	rt, err := wasm.NewRuntime(ctx, wasm.Options{
-		CacheDir: p.dir, Hostname: c.Context.Server.Name, Log: slog.New(log),
-		Now: func() time.Time { return c.Now },
-	})
-	if err != nil {
-		t.Fatal(err)
+	if c.Context.Server.Name != mtatest.Defaults.Context.Server.Name {
+		t.Fatalf("hostname %s: all cases share a runtime", c.Context.Server.Name)
 	}
-	defer rt.Close(context.Background())
+	ctx := t.Context()
+	p.now, p.log.lines = c.Now, nil
 	config, err := mtatest.ToJSON(c.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := mtatest.Result{From: c.Sender()}
-	plugin, err := rt.Load(ctx, wasm.LoadOptions{Name: "test", Wasm: p.module, Config: config, Instances: 1})
+	plugin, err := p.runtime.Load(ctx, wasm.LoadOptions{Name: "test", Wasm: p.module, Config: config, Instances: 1})
 	if err != nil {
 		_, r.LoadError, _ = strings.Cut(err.Error(), "refused to start: ")
 		if r.LoadError == "" {
 			t.Fatal(err)
 		}
-		r.Log = log.lines
+		r.Log = p.log.lines
 		c.Check(t, r)
 		return
 	}
+	defer plugin.Close(context.Background())
 	tx := transactionOf(t, c)
 	answer, err := plugin.Handle(ctx, abi.HookMessage, tx)
 	fill(t, &r, answer, err, tx)
-	r.Log = log.lines
+	r.Log = p.log.lines
 	c.Check(t, r)
 }
 
