@@ -12,9 +12,11 @@ func TestSpool(t *testing.T) {
 	queuetest.Run(t, func(t testing.TB, dir string) queue.Store { return mustOpen(t, dir) })
 }
 
+var discard = slog.New(slog.DiscardHandler)
+
 func mustOpen(t testing.TB, dir string) *Store {
 	t.Helper()
-	s, err := Open(dir, slog.New(slog.DiscardHandler))
+	s, err := Open(dir, discard)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -196,6 +196,7 @@ func (s *Store) List(ctx context.Context, now time.Time, f queue.Filter, after m
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		gone := s.goneNow()
 		page, more, err := s.page(after)
 		if err != nil {
 			return nil, err
@@ -203,9 +204,9 @@ func (s *Store) List(ctx context.Context, now time.Time, f queue.Filter, after m
 		s.mu.Lock()
 		for _, e := range page {
 			after = e.ID
-			_, gone := s.removed[e.ID]
+			_, since := s.removed[e.ID]
 			s.fillLease(e)
-			if !gone && f.Match(e, now) && len(out) < max {
+			if !gone[e.ID] && !since && f.Match(e, now) && len(out) < max {
 				out = append(out, e)
 			}
 		}
@@ -215,6 +216,18 @@ func (s *Store) List(ctx context.Context, now time.Time, f queue.Filter, after m
 		}
 	}
 	return out, nil
+}
+
+// goneNow are the entries that are removed, though not from the disk. It has to
+// be asked before the disk is: once they are gone from there it does not tell.
+func (s *Store) goneNow() map[mail.QueueID]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	gone := make(map[mail.QueueID]bool, len(s.removed))
+	for id := range s.removed {
+		gone[id] = true
+	}
+	return gone
 }
 
 // page reads the entries after an ID; more is false at the end.
