@@ -212,8 +212,8 @@ func (t *Tree) insertNew(id ID, i int, name string, octets func() ([]byte, error
 		if err := t.separate(p); err != nil {
 			return err
 		}
-		if err := t.terminate(p, i); err != nil {
-			return err
+		if i == len(p.fields) {
+			t.endFields(p)
 		}
 		t.touch(p)
 		t.insertField(p, i, field{t.add(b), int32(len(name))})
@@ -244,25 +244,23 @@ func (t *Tree) separate(p *part) error {
 // blankLine puts the line between header section and body if it is missing.
 func (t *Tree) blankLine(p *part) {
 	if p.blank.empty() {
+		t.endFields(p)
 		t.reshape(p)
 		p.blank = t.addString(t.eol)
 		t.touch(p)
 	}
 }
 
-// terminate gives the field before i a line end if it has none.
-func (t *Tree) terminate(p *part, i int) error {
-	if i == 0 {
-		return nil
+// endFields gives the last field a line end if it has none.
+func (t *Tree) endFields(p *part) {
+	if !p.unended {
+		return
 	}
-	f := p.fields[i-1]
-	b, err := t.octets(f.span)
-	if err != nil || b[len(b)-1] == '\n' {
-		return err
-	}
+	i := len(p.fields) - 1
+	f := p.fields[i]
+	f.span = t.join(f.span, t.addString(t.eol))
 	t.touch(p)
-	t.replaceField(p, i-1, field{t.add(append(slices.Clone(b), t.eol...)), f.name})
-	return nil
+	t.replaceField(p, i, f)
 }
 
 // SetField gives a field another value; its name keeps its spelling. The value

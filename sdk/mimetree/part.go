@@ -39,6 +39,7 @@ type shape struct {
 	removed    bool
 	opaque     bool // a limit was met in the header section: body begins with the rest of it
 	cut        bool // a limit was met among the parts: tail begins with the rest of them
+	unended    bool // the last field has no line end
 	broken     bool // the header section is malformed
 	torn       bool // what should be its parts is
 }

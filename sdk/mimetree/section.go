@@ -42,6 +42,7 @@ func (t *Tree) keepHead(p *part, b []byte, s *section) {
 	p.parsed, p.opaque = true, s.over
 	p.blank = span{start + int64(s.end), start + int64(s.end+s.blank)}
 	p.body = span{p.blank.end, p.whole.end}
+	p.unended = s.end > 0 && b[s.end-1] != '\n'
 	p.broken = s.blank == 0 && !p.body.empty()
 	p.fields = s.fields
 	for i := range p.fields {
@@ -147,18 +148,13 @@ func (s *section) line(b, line []byte) bool {
 }
 
 // isMailboxLine tells whether line is one that a mailbox file has before a
-// message, and that some clients hand on. Only our own trace fields may be
-// before it.
+// message, and that some clients hand on. Fields of servers may be above it by
+// now; it is part of the header section then if that goes on after it.
 func (s *section) isMailboxLine(b, line []byte) bool {
 	if !s.mbox || !bytes.HasPrefix(bytes.TrimPrefix(line, []byte(">")), []byte("From ")) {
 		return false
 	}
-	for _, f := range s.fields {
-		if !isTrace(b[f.start : f.start+int64(f.name)]) {
-			return false
-		}
-	}
-	return true
+	return s.end == 0 || nameLen(b[s.end+len(line):]) > 0
 }
 
 // isTrace tells whether a field of that name is put above a message by the

@@ -249,20 +249,13 @@ func (c *converter) encodeLeaf(p *part, a *about, octets io.ReaderAt, size int64
 		if err := c.setEncoding(p, "quoted-printable"); err != nil {
 			return err
 		}
-		return c.newBody(p, c.add(quoted))
+		c.newBody(p, c.add(quoted))
+		return nil
 	}
 	if err := c.setEncoding(p, "base64"); err != nil {
 		return err
 	}
-	return c.newBody(p, c.addBase64(octets, size, p.id != Root))
-}
-
-func (c *converter) newBody(p *part, body span) error {
-	if err := c.terminate(p, len(p.fields)); err != nil {
-		return err
-	}
-	c.setBody(p, body)
-	c.blankLine(p)
+	c.newBody(p, c.addBase64(octets, size, p.id != Root))
 	return nil
 }
 

@@ -87,7 +87,10 @@ func (t *Tree) putText(p *part, a *about, text string) error {
 			return err
 		}
 	}
-	body, encoding := t.encodeLike(p, a, octets)
+	body, encoding, err := t.encodeLike(p, a, octets)
+	if err != nil {
+		return err
+	}
 	return t.putBody(p, body, encoding)
 }
 
@@ -107,18 +110,18 @@ func (t *Tree) setCharset(p *part, a *about, charset string) error {
 }
 
 // encodeLike encodes octets of text as those were that p has, if that can be.
-func (t *Tree) encodeLike(p *part, a *about, octets []byte) (span, string) {
+func (t *Tree) encodeLike(p *part, a *about, octets []byte) (span, string, error) {
 	switch a.encoding {
 	case "8bit":
 		if bytes.IndexByte(octets, 0) < 0 && t.lineEndsOnly(octets) && longestLine(octets) <= maxLine && !t.hasBorder(p, octets) {
-			return t.add(octets), a.encoding
+			return t.add(octets), a.encoding, nil
 		}
 	case "quoted-printable":
 		if q := appendQuoted(nil, octets, t.eol); !t.hasBorder(p, q) {
-			return t.add(q), a.encoding
+			return t.add(q), a.encoding, nil
 		}
 	case "base64":
-		return t.addBase64(bytes.NewReader(octets), int64(len(octets)), p.id != Root), a.encoding
+		return t.addBase64(bytes.NewReader(octets), int64(len(octets)), p.id != Root), a.encoding, nil
 	}
 	return t.encode(p, a, octets)
 }

@@ -138,11 +138,22 @@ func (t *Tree) insertField(p *part, i int, f field) {
 }
 
 func (t *Tree) removeField(p *part, i int) {
+	t.lastFieldGoes(p, i)
 	t.undo = append(t.undo, change{kind: fieldGone, part: p, index: i, field: p.fields[i]})
 	p.fields = slices.Delete(p.fields, i, i+1)
 }
 
 func (t *Tree) replaceField(p *part, i int, f field) {
+	t.lastFieldGoes(p, i)
 	t.undo = append(t.undo, change{kind: fieldChanged, part: p, index: i, field: p.fields[i]})
 	p.fields[i] = f
+}
+
+// lastFieldGoes notes that the last field, if it is that one, will have a line
+// end.
+func (t *Tree) lastFieldGoes(p *part, i int) {
+	if p.unended && i == len(p.fields)-1 {
+		t.reshape(p)
+		p.unended = false
+	}
 }
