@@ -244,12 +244,21 @@ func (s *Server) wait(ctx context.Context, reload <-chan os.Signal, failed <-cha
 	}
 }
 
-// drain ends the sessions of all services at once.
+// drain ends the sessions of all services at once. Those that tell how the
+// server is end last: until then /healthz says that it is draining.
 func (s *Server) drain() {
+	s.shutdown(func(svc service) bool { return svc.protocol != "http" })
+	s.shutdown(func(svc service) bool { return svc.protocol == "http" })
+}
+
+func (s *Server) shutdown(which func(service) bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, svc := range s.services {
+		if !which(svc) {
+			continue
+		}
 		wg.Go(func() {
 			if err := svc.shutdown(ctx); err != nil {
 				s.log.Warn("drain", "listener", svc.protocol, "err", err)

@@ -32,13 +32,14 @@ type session struct {
 	loopback bool
 	secure   bool // TLS is active
 
-	state   state
-	login   string // of USER
-	account string
-	drop    *maildrop // in the transaction state
-	errors  int       // refused commands
-	logins  int       // failed ones
-	closing bool      // the session ends after this reply
+	state    state
+	login    string // of USER
+	account  string
+	drop     *maildrop // in the transaction state
+	released bool      // drop is given back
+	errors   int       // refused commands
+	logins   int       // failed ones
+	closing  bool      // the session ends after this reply
 
 	draining atomic.Bool // Shutdown was called
 	marked   atomic.Bool // messages are marked as deleted
@@ -77,6 +78,7 @@ func (s *session) run(ctx context.Context) {
 	}
 	s.ok("%s POP3 server ready", s.srv.Hostname)
 	err := s.serve(ctx)
+	s.release() // before the reply to QUIT leaves: the client may come back at once (RFC 1939 §6)
 	if s.out.Flush() == nil && s.secure {
 		s.conn.Close() // says that it ends (RFC 8446 §6.1)
 	}
@@ -154,9 +156,10 @@ func (s *session) answer(ctx context.Context, line string) {
 	}
 }
 
-// release gives the maildrop back.
+// release gives the maildrop back, once.
 func (s *session) release() {
-	if s.drop != nil {
+	if s.drop != nil && !s.released {
+		s.released = true
 		s.drop.close()
 	}
 }
