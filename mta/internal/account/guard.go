@@ -31,7 +31,7 @@ const (
 	maxAddressDelay = 15 * time.Second
 	// An address with so many failures is not asked again until they are
 	// forgotten by and by.
-	refusedFailures = 100
+	refusedFailures = 50
 	// So many attempts of one suspicious address may wait at the same time.
 	maxWaiting = 5
 
