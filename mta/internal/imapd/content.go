@@ -208,16 +208,22 @@ func (r partReader) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, nil
 }
 
-// header is the header section of a part with the blank line after it: all of
-// it, or the fields that are asked for.
+// header is the header section of a part with the blank line after it, if it
+// has one: what is not its body. Or it is those fields that are asked for, and
+// a blank line.
 func (c *content) header(id mimetree.ID, item *imap.FetchItemBodySection) (section, error) {
+	if len(item.HeaderFields)+len(item.HeaderFieldsNot) == 0 {
+		body, err := c.body(id)
+		if err != nil {
+			return section{}, err
+		}
+		all, err := c.part(id, mimetree.Entity)
+		all.size -= body.size
+		return all, err
+	}
 	count, err := c.tree.FieldCount(id)
 	if err != nil {
 		return section{}, err
-	}
-	if len(item.HeaderFields)+len(item.HeaderFieldsNot) == 0 {
-		all, err := c.tree.Header(id)
-		return inMemory(append(bytes.Clone(all), "\r\n"...)), err
 	}
 	var b bytes.Buffer
 	for i := range count {

@@ -45,18 +45,20 @@ type gate struct {
 	command command // the one in hand
 	left    int64   // octets of the literal that is being handed on
 
-	mu       sync.Mutex // guards what follows
-	out      *bufio.Writer
-	tag      string    // of the command in hand
-	mute     bool      // the greeting was said before STARTTLS
-	login    bool      // somebody is logged in
-	reading  bool      // nobody will flush out
-	answered bool      // the command in hand has its tagged response
-	asked    bool      // the client was asked to go on
-	deadline time.Time // go-imap's, for reading
-	bye      string    // ends the session as soon as go-imap reads
-	over     bool      // bye was said
-	upgraded bool      // the connection belongs to another gate
+	writing sync.Mutex // guards what follows; held while the client does not read
+	out     *bufio.Writer
+	over    bool // nothing more is said
+
+	mu       sync.Mutex // guards what follows; taken with or without writing
+	tag      string     // of the command in hand
+	mute     bool       // the greeting was said before STARTTLS
+	login    bool       // somebody is logged in
+	reading  bool       // nobody will flush out
+	answered bool       // the command in hand has its tagged response
+	asked    bool       // the client was asked to go on
+	deadline time.Time  // go-imap's, for reading
+	bye      string     // ends the session as soon as go-imap reads
+	upgraded bool       // the connection belongs to another gate
 }
 
 // A command is what the gate knows of the command in hand.
@@ -122,20 +124,33 @@ func (g *gate) Read(p []byte) (int, error) {
 // ended is the end of the session: with BYE if there is a reason to tell.
 func (g *gate) ended(err error) error {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.upgraded || g.over {
-		return err
-	}
-	g.over = true
 	if g.bye == "" && errors.Is(err, os.ErrDeadlineExceeded) {
 		g.bye = "Waited too long" // RFC 3501 §5.4
 	}
 	if g.bye != "" {
-		g.out.WriteString("* BYE " + g.bye + "\r\n")
 		err = io.EOF
 	}
-	g.out.Flush()
+	g.mu.Unlock()
+	g.finish()
 	return err
+}
+
+// finish sends what is to be sent, and BYE if there is a reason to tell; after
+// it nothing more is said.
+func (g *gate) finish() {
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	g.mu.Lock()
+	bye, upgraded := g.bye, g.upgraded
+	g.mu.Unlock()
+	if g.over || upgraded {
+		return
+	}
+	g.over = true
+	if bye != "" {
+		g.out.WriteString("* BYE " + bye + "\r\n")
+	}
+	g.out.Flush()
 }
 
 // end makes the session end with BYE when the command in hand, if there is one,
@@ -161,15 +176,23 @@ func (g *gate) isAnswered() bool {
 // wait sends what is to be sent and sets the deadline for reading.
 func (g *gate) wait(deadline time.Time) error {
 	g.mu.Lock()
+	g.reading = true // from now on Write sends at once
+	g.mu.Unlock()
+	if err := g.flush(); err != nil {
+		return err
+	}
+	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.bye != "" {
 		return errEnded
 	}
-	if err := g.out.Flush(); err != nil {
-		return err
-	}
-	g.reading = true
 	return g.conn.SetReadDeadline(deadline)
+}
+
+func (g *gate) flush() error {
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	return g.out.Flush()
 }
 
 func (g *gate) waited() {
@@ -348,10 +371,7 @@ func (g *gate) fatal(text string) error {
 
 // answer is the gate's own response to the command in hand.
 func (g *gate) answer(text string) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.answered = true
-	_, err := fmt.Fprintf(g.out, "%s %s\r\n", g.tag, text)
+	_, err := g.Write([]byte(g.tag + " " + text + "\r\n"))
 	return err
 }
 
@@ -438,29 +458,40 @@ func wellFormed(text string) bool {
 
 // Write implements [net.Conn].
 func (g *gate) Write(p []byte) (int, error) {
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	if g.over {
+		return 0, errEnded
+	}
+	said, now := g.note(p)
+	if _, err := g.out.Write(said); err != nil {
+		return 0, err
+	}
+	if now {
+		return len(p), g.out.Flush()
+	}
+	return len(p), nil
+}
+
+// note looks at what go-imap says: what of it the client is to hear, and
+// whether that is to be sent now.
+func (g *gate) note(p []byte) (said []byte, now bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.mute {
 		g.mute = p[len(p)-1] != '\n'
-		return len(p), nil
+		return nil, false
 	}
 	if bytes.HasPrefix(p, []byte("+ ")) {
 		g.asked = true
 	}
-	said := p
 	if rest, ok := bytes.CutPrefix(p, []byte(g.tag)); ok && len(rest) > 0 && rest[0] == ' ' {
 		g.answered = true
 		if bytes.Equal(rest, serverBug) {
-			said = slices.Concat([]byte(g.tag), clientBug)
+			p = slices.Concat([]byte(g.tag), clientBug)
 		}
 	}
-	if _, err := g.out.Write(said); err != nil {
-		return 0, err
-	}
-	if g.reading {
-		return len(p), g.out.Flush()
-	}
-	return len(p), nil
+	return p, g.reading
 }
 
 // What go-imap says when it cannot read a command in some ways: a set, a date
@@ -480,13 +511,12 @@ func (g *gate) startTLS() error {
 	if err := g.answer("OK Begin TLS negotiation now"); err != nil {
 		return err
 	}
-	g.mu.Lock()
-	err := g.out.Flush()
-	g.upgraded = err == nil
-	g.mu.Unlock()
-	if err != nil {
+	if err := g.flush(); err != nil {
 		return err
 	}
+	g.mu.Lock()
+	g.upgraded = true
+	g.mu.Unlock()
 	g.secure()
 	return io.EOF
 }
@@ -496,11 +526,9 @@ func (g *gate) abort() { g.conn.Close() }
 
 // Close implements [net.Conn].
 func (g *gate) Close() error {
+	g.finish()
 	g.mu.Lock()
 	upgraded := g.upgraded
-	if !upgraded {
-		g.out.Flush()
-	}
 	g.mu.Unlock()
 	if upgraded {
 		return nil

@@ -229,6 +229,7 @@ func (s *session) lost(err error) error {
 		s.gate.end("The selected mailbox is gone")
 		return &imap.Error{Type: imap.StatusResponseTypeNo, Code: imap.ResponseCodeNonExistent, Text: "The selected mailbox is gone"}
 	}
+	s.gate.end(errServer.Text) // of a poll's error go-imap tells nobody, and closes
 	return s.refusal(err)
 }
 
