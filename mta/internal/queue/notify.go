@@ -84,10 +84,9 @@ func (q *Queue) report(ctx context.Context, e *Entry, content mail.Content, now 
 		Body:       composed.Body,
 		UTF8:       composed.UTF8,
 	}}
-	if err := q.put(ctx, notice, composed.Content); err != nil {
+	if err := q.put(ctx, notice, composed.Content, "dsn_of", e.ID, "dsn", kind); err != nil {
 		return fmt.Errorf("store a DSN: %w", err)
 	}
-	q.logQueued(notice, "dsn_of", e.ID, "dsn", kind)
 	if q.Observer != nil {
 		q.Observer.Notified(kind)
 	}

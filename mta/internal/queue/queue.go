@@ -144,16 +144,12 @@ func (q *Queue) Enqueue(ctx context.Context, tx *mail.Transaction) error {
 	if len(tx.Envelope.Recipients) == 0 {
 		return errNobody
 	}
-	e := newEntry(tx)
-	if err := q.put(ctx, e, tx.Content); err != nil {
-		return err
-	}
-	q.logQueued(e)
-	return nil
+	return q.put(ctx, newEntry(tx), tx.Content)
 }
 
-// put stores e, and sees to it that it is attempted.
-func (q *Queue) put(ctx context.Context, e *Entry, content mail.Content) error {
+// put stores e, and sees to it that it is attempted. It has e to itself until
+// then; once it returned a worker may have e. more is for the log.
+func (q *Queue) put(ctx context.Context, e *Entry, content mail.Content, more ...any) error {
 	t := task{entry: e}
 	if content.Size() <= maxInMemory {
 		octets, err := mail.ReadAll(content)
@@ -175,6 +171,7 @@ func (q *Queue) put(ctx context.Context, e *Entry, content mail.Content) error {
 		q.unreserve(straight)
 		return storeError(err)
 	}
+	q.logQueued(e, more...)
 	if q.Observer != nil {
 		q.Observer.Queued(e.Size)
 	}

@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 	switch what {
 	case "put":
 		putForever(dir)
+	case "use":
+		use(dir)
 	case "full":
 		fullDisk(dir)
 	default:
@@ -80,7 +82,8 @@ func putForever(dir string) {
 			for {
 				now := time.Now()
 				e := benchEntry(now)
-				if err := s.Put(ctx, e, contentOf(e.ID), now.Add(time.Hour)); err != nil {
+				err := s.Put(ctx, e, contentOf(e.ID), now.Add(time.Hour))
+				if err != nil {
 					say("error", mail.QueueID(err.Error()))
 					continue
 				}
