@@ -166,8 +166,9 @@ func TestCorpusText(t *testing.T) {
 				t.Fatal(name, err)
 			}
 			again := parse(all(t, tree))
-			want := tree.lines(was + "\n-- \nDer Fu\u00df\n")
-			if got := read(t, again, at(t, again, info.Path), Text); got != want {
+			want := was + "\n-- \nDer Fu\u00df\n"
+			if got := read(t, again, at(t, again, info.Path), Text); !strings.HasPrefix(got, was[:strings.LastIndexByte(was, '\n')+1]) ||
+				again.lines(got) != again.lines(want) {
 				t.Errorf("%s: part %q is %.300q, want %.300q", name, info.Path, got, want)
 			}
 			tree.Rollback(0)

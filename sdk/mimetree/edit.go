@@ -52,7 +52,8 @@ func (t *Tree) setBody(p *part, body span) {
 // if that is empty; text that is UTF-8 and not ASCII gets a charset parameter
 // if there is none. The transfer encoding is chosen so that the content is
 // 7-bit and comes back as it was given, but that lines of text end as those of
-// the message do (RFC 2046 §4.1.1). Other header fields stay, except for
+// the message do (RFC 2046 §4.1.1); text in the character set that was there
+// keeps the encoding that was there, and its lines as [Tree.ReplaceText] does. Other header fields stay, except for
 // Content-MD5, which would be wrong.
 //
 // A multipart or message can be given as it stands, parts, delimiters and all,
@@ -68,6 +69,10 @@ func (t *Tree) Replace(id ID, contentType string, octets []byte) error {
 	if strings.ContainsAny(contentType, "\r\n\x00") {
 		return ErrArgument
 	}
+	old, err := t.about(p)
+	if err != nil {
+		return err
+	}
 	return t.edit(func() error {
 		if contentType != "" {
 			if err := t.setDescribing(p, "Content-Type", withCharset(contentType, octets)); err != nil {
@@ -78,7 +83,13 @@ func (t *Tree) Replace(id ID, contentType string, octets []byte) error {
 		if err != nil {
 			return err
 		}
-		body, encoding, err := t.encode(p, a, octets)
+		encode := t.encode
+		if a.isText() && old.isText() && strings.EqualFold(a.charset, old.charset) && !isWide(a.charset) {
+			if octets = t.withLineEnds(octets); t.lineEndsOnly(octets) {
+				encode = t.encodeLike
+			}
+		}
+		body, encoding, err := encode(p, a, octets)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package mimetree
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	"strings"
 	"unicode/utf8"
@@ -10,7 +11,8 @@ import (
 // ReplaceText gives a part of text other text, UTF-8 with any line ends. It is
 // written in the part's own character set if that can say it, and in UTF-8
 // otherwise, which the charset parameter then names; the transfer encoding
-// stays if it can. Text with U+FFFD in the place of what could not be read
+// stays if it can. Lines at the beginning and at the end that stay the same are
+// written as they were. Text with U+FFFD in the place of what could not be read
 // before is [ErrLossy]: what it stands for would be lost.
 func (t *Tree) ReplaceText(id ID, text string) error {
 	p, err := t.part(id)
@@ -33,7 +35,20 @@ func (t *Tree) ReplaceText(id ID, text string) error {
 			return err
 		}
 	}
-	return t.edit(func() error { return t.putText(p, a, t.lines(text)) })
+	return t.edit(func() error { return t.putText(p, a, t.likeLines(t.oldText(id), text)) })
+}
+
+// oldText is the text that a part has, as far as it is known without effort.
+func (t *Tree) oldText(id ID) string {
+	c, _, err := t.partContent(id, Text)
+	if err != nil || c.size > keepDecoded {
+		return ""
+	}
+	b, err := t.decodeAll(id, Text, c)
+	if err != nil {
+		return ""
+	}
+	return string(b)
 }
 
 // lines is text with the line ends of the message.
@@ -112,15 +127,22 @@ func (t *Tree) setCharset(p *part, a *about, charset string) error {
 // encodeLike encodes octets of text as those were that p has, if that can be.
 func (t *Tree) encodeLike(p *part, a *about, octets []byte) (span, string, error) {
 	switch a.encoding {
-	case "8bit":
-		if bytes.IndexByte(octets, 0) < 0 && t.lineEndsOnly(octets) && longestLine(octets) <= maxLine && !t.hasBorder(p, octets) {
-			return t.add(octets), a.encoding, nil
+	case "", "7bit", "8bit": // line ends that are not the message's are those that were there
+		fits := is7Bit(octets) || a.encoding == "8bit" && bytes.IndexByte(octets, 0) < 0
+		if fits && longestLine(octets) <= maxLine && !t.hasBorder(p, octets) {
+			return t.add(octets), cmp.Or(a.encoding, "7bit"), nil
 		}
 	case "quoted-printable":
+		if body, ok := t.resume(p, a.encoding, octets); ok {
+			return body, a.encoding, nil
+		}
 		if q := appendQuoted(nil, octets, t.eol); !t.hasBorder(p, q) {
 			return t.add(q), a.encoding, nil
 		}
 	case "base64":
+		if body, ok := t.resume(p, a.encoding, octets); ok {
+			return body, a.encoding, nil
+		}
 		return t.addBase64(bytes.NewReader(octets), int64(len(octets)), p.id != Root), a.encoding, nil
 	}
 	return t.encode(p, a, octets)
