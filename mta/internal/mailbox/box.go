@@ -151,10 +151,9 @@ func (b *box) load() error {
 	list, records, err := s.readUIDList(b.folder.dir)
 	switch {
 	case errors.Is(err, os.ErrNotExist) || errors.Is(err, errBadList):
-		if err := s.startList(b, list, err); err != nil {
+		if records, err = s.startList(b, list, err); err != nil {
 			return err
 		}
-		records = nil
 	case err != nil:
 		return fmt.Errorf("read UID list: %w", err)
 	}
@@ -175,17 +174,29 @@ func (b *box) load() error {
 	return nil
 }
 
-// startList makes the list of a mailbox that has none, or none to be read.
-func (s *Store) startList(b *box, list *uidList, why error) error {
+// startList makes the list of a mailbox that has none, or none to be read. It
+// begins with the UIDs that Dovecot gave, if that had the mailbox before.
+func (s *Store) startList(b *box, list *uidList, why error) ([]record, error) {
 	if !isMaildir(b.folder.dir) {
 		b.gone = true
-		return ErrNoMailbox
+		return nil, ErrNoMailbox
 	}
-	list.validity, list.next = s.newValidity(), 1
 	if errors.Is(why, errBadList) {
 		s.log.Warn("UID list is void, messages get new UIDs", "account", b.folder.account, "mailbox", b.folder.name, "err", why)
 	}
-	return list.write(nil)
+	var messages []Message
+	list.validity, list.next = 0, 1
+	if errors.Is(why, os.ErrNotExist) {
+		messages = b.takeOver(list)
+	}
+	if list.validity == 0 {
+		list.validity = s.newValidity()
+	}
+	records := make([]record, len(messages))
+	for i := range messages {
+		records[i] = messages[i].record()
+	}
+	return records, list.write(messages)
 }
 
 // changing tells b that its messages are about to be changed in place.

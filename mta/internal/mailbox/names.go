@@ -27,6 +27,9 @@ func CleanName(name string) (string, error) {
 	if !utf8.ValidString(name) {
 		return bad("not valid UTF-8")
 	}
+	if len(name) > 2*maxFileName { // encoding makes none so much shorter
+		return bad("too long")
+	}
 	segments := strings.Split(name, string(Separator))
 	switch {
 	case name == "":
