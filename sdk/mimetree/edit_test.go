@@ -6,10 +6,12 @@ import (
 	"mime"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // at is the part at a path.
-func at(t testing.TB, tree *Tree, path string) ID {
+func at(t rapid.TB, tree *Tree, path string) ID {
 	t.Helper()
 	for _, id := range ids(t, tree) {
 		if info, err := tree.Info(id); err == nil && info.Path == path {
@@ -21,7 +23,7 @@ func at(t testing.TB, tree *Tree, path string) ID {
 }
 
 // read is what a part is in some form.
-func read(t testing.TB, tree *Tree, id ID, form Form) string {
+func read(t rapid.TB, tree *Tree, id ID, form Form) string {
 	t.Helper()
 	size, err := tree.PartSize(id, form)
 	if err != nil {

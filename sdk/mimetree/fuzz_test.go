@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"pgregory.net/rapid"
 )
 
 // seeds are messages that a fuzzer begins with.
@@ -42,7 +44,7 @@ func FuzzParse(f *testing.F) {
 }
 
 // readPart reads all there is of a part, in two ways.
-func readPart(t *testing.T, tree *Tree, id ID) {
+func readPart(t rapid.TB, tree *Tree, id ID) {
 	t.Helper()
 	if _, err := tree.Info(id); err != nil {
 		t.Fatal(err)
@@ -64,7 +66,7 @@ func readPart(t *testing.T, tree *Tree, id ID) {
 	}
 }
 
-func readForm(t *testing.T, tree *Tree, id ID, form Form) {
+func readForm(t rapid.TB, tree *Tree, id ID, form Form) {
 	t.Helper()
 	r, err := tree.OpenPart(id, form)
 	if err != nil {
@@ -91,7 +93,7 @@ func readForm(t *testing.T, tree *Tree, id ID, form Form) {
 }
 
 // checkPlaces holds that the pieces of an unedited part lie side by side.
-func checkPlaces(t *testing.T, tree *Tree, p *part) {
+func checkPlaces(t rapid.TB, tree *Tree, p *part) {
 	t.Helper()
 	if p.edited {
 		return
@@ -206,7 +208,7 @@ func step(tree *Tree, op, where, what byte) error {
 
 // checkReadsAgain holds that what a tree was made into is what a new tree of
 // it has: the same fields, parts and contents.
-func checkReadsAgain(t *testing.T, tree *Tree) {
+func checkReadsAgain(t rapid.TB, tree *Tree) {
 	t.Helper()
 	again := parse(all(t, tree))
 	a, b := ids(t, tree), ids(t, again)
@@ -247,7 +249,7 @@ func FuzzTo7Bit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, octets []byte) { checkTo7Bit(t, string(octets)) })
 }
 
-func checkTo7Bit(t *testing.T, octets string) {
+func checkTo7Bit(t rapid.TB, octets string) {
 	t.Helper()
 	tree := parse(octets)
 	out, done, err := To7Bit(tree)
@@ -275,7 +277,7 @@ func checkTo7Bit(t *testing.T, octets string) {
 
 // sameLeaves holds that two messages have the same parts with the same
 // contents.
-func sameLeaves(t *testing.T, a, b *Tree) {
+func sameLeaves(t rapid.TB, a, b *Tree) {
 	t.Helper()
 	as, bs := ids(t, a), ids(t, b)
 	if len(as) != len(bs) {
@@ -323,7 +325,7 @@ func FuzzHeaderValue(f *testing.F) {
 	})
 }
 
-func checkValue(t *testing.T, tree *Tree, name, value, field string) {
+func checkValue(t rapid.TB, tree *Tree, name, value, field string) {
 	t.Helper()
 	value = strings.Trim(value, " \t")
 	decoded, _ := tree.FieldValue(Root, 0, Decoded)

@@ -4,7 +4,8 @@ import (
 	"bytes"
 	"io"
 	"strings"
-	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // parse makes a tree of octets in memory.
@@ -12,7 +13,7 @@ func parse(octets string) *Tree { return Parse(strings.NewReader(octets), Limits
 
 // all is what t is now, as Open gives it; Size, WriteTo and ReadAt have to say the
 // same.
-func all(t testing.TB, tree *Tree) string {
+func all(t rapid.TB, tree *Tree) string {
 	t.Helper()
 	r, err := tree.Open()
 	if err != nil {
@@ -38,7 +39,7 @@ func all(t testing.TB, tree *Tree) string {
 }
 
 // ids are all parts in preorder.
-func ids(t testing.TB, tree *Tree) []ID {
+func ids(t rapid.TB, tree *Tree) []ID {
 	t.Helper()
 	var ids []ID
 	id, err := Root, error(nil)
