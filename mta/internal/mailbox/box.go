@@ -31,7 +31,7 @@ type box struct {
 	keywords keywords
 	messages []Message      // by UID
 	shared   bool           // a view has messages: copy before a change, appending is free
-	index    map[string]UID // of messages, by base
+	index    map[string]UID // of messages, by the unique part of their names
 	infos    map[string]Flags
 	modSeq   uint64
 	current  *View // nil: changed since
@@ -167,7 +167,7 @@ func (b *box) load() error {
 	b.shared, b.current, b.modSeq, b.scan = false, nil, 1, scanState{}
 	for i, r := range records {
 		b.messages[i] = Message{UID: r.uid, ModSeq: 1, Size: r.size, Date: time.Unix(r.date, 0), base: r.base}
-		b.index[r.base] = r.uid
+		b.index[unique(r.base)] = r.uid
 	}
 	b.list = list
 	b.store.cleanTmp(b.folder.dir)
@@ -250,7 +250,7 @@ func (b *box) admit() error {
 	b.arrivedMu.Unlock()
 	fresh := arrived[:0]
 	for _, m := range arrived {
-		if _, ok := b.index[m.base]; !ok { // a scan may have seen it
+		if _, ok := b.index[unique(m.base)]; !ok { // a scan may have seen it
 			fresh = append(fresh, m)
 		}
 	}
@@ -274,7 +274,7 @@ func (b *box) add(messages []Message) error {
 		m.UID, m.ModSeq = records[i].uid, b.modSeq
 		m.Flags = b.flagsOf(m.info)
 		b.messages = append(b.messages, m)
-		b.index[m.base] = m.UID
+		b.index[unique(m.base)] = m.UID
 	}
 	return nil
 }
@@ -284,7 +284,9 @@ func (b *box) drop(gone func(*Message) bool) {
 	kept := make([]Message, 0, len(b.messages))
 	for i := range b.messages {
 		if m := &b.messages[i]; gone(m) {
-			delete(b.index, m.base)
+			if key := unique(m.base); b.index[key] == m.UID { // it may have come back as another message
+				delete(b.index, key)
+			}
 		} else {
 			kept = append(kept, *m)
 		}

@@ -98,6 +98,13 @@ func TestAMessageThatComesBackIsANewOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantList(t, m, "2 3")
+	m.Close()
+	s.Close()
+	m = mailbox(t, open(t, s.root), Inbox)
+	wantList(t, m, "2 3")
+	if got := view(t, m); len(got.Messages) != 2 || got.UIDNext != 4 {
+		t.Errorf("after a restart: %s, UIDNEXT %d", list(got), got.UIDNext)
+	}
 }
 
 func TestOperationsFindFilesThatWereRenamed(t *testing.T) {

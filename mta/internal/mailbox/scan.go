@@ -27,6 +27,15 @@ type found struct {
 	inNew      bool
 }
 
+// unique is the part of a name that tells a message from all others. What
+// comes behind the comma may change: mbsync puts a number of its own there.
+func unique(base string) string {
+	if i := strings.IndexByte(base, ','); i > 0 {
+		return base[:i]
+	}
+	return base
+}
+
 // rescan reads the folders, unless they are as they were. b.mu is held.
 func (b *box) rescan() error {
 	renamed, err := b.keywords.read()
@@ -126,7 +135,7 @@ func (b *box) reconcile(files []found, sure bool) bool {
 	seen := make([]*found, len(b.messages))
 	left := len(b.messages)
 	for i := range files {
-		uid, ok := b.index[files[i].base]
+		uid, ok := b.index[unique(files[i].base)]
 		if !ok {
 			continue
 		}
@@ -144,7 +153,7 @@ func (b *box) reconcile(files []found, sure bool) bool {
 			continue
 		}
 		m := &b.messages[i]
-		if m.info == f.info && m.inNew == f.inNew && m.Flags == b.flagsOf(f.info) {
+		if m.info == f.info && m.inNew == f.inNew && m.base == f.base && m.Flags == b.flagsOf(f.info) {
 			continue
 		}
 		b.changing()
@@ -152,7 +161,7 @@ func (b *box) reconcile(files []found, sure bool) bool {
 		if flags := b.flagsOf(f.info); flags != m.Flags {
 			m.Flags, m.ModSeq = flags, b.modSeq
 		}
-		m.info, m.inNew = f.info, f.inNew
+		m.base, m.info, m.inNew = f.base, f.info, f.inNew
 	}
 	if left > 0 {
 		i := -1
@@ -167,10 +176,11 @@ func (b *box) arrive(files []found) error {
 	var fresh []Message
 	known := map[string]bool{}
 	for _, f := range slices.Backward(files) { // cur wins over new
-		if _, ok := b.index[f.base]; ok || known[f.base] {
+		key := unique(f.base)
+		if _, ok := b.index[key]; ok || known[key] {
 			continue
 		}
-		known[f.base] = true
+		known[key] = true
 		m := Message{base: f.base, info: f.info, inNew: f.inNew}
 		if err := b.measure(&m); err != nil {
 			b.store.log.Debug("message file passed over", "file", b.path(&m), "err", err)

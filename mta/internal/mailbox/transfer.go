@@ -106,7 +106,7 @@ func (b *box) take(messages []Message, put func(i int, path string) error) ([]Me
 		m.UID, m.ModSeq = records[i].uid, b.modSeq
 		place, _ := find(b.messages, m.UID) // behind all that a view has
 		b.messages = slices.Insert(b.messages, place, m)
-		b.index[m.base] = m.UID
+		b.index[unique(m.base)] = m.UID
 		done = append(done, m)
 	}
 	if len(done) > 0 {
