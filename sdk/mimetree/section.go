@@ -95,9 +95,9 @@ func (s *section) parse(b []byte, all bool) bool {
 		if n := bytes.IndexByte(line, '\n'); n >= 0 {
 			line = line[:n+1]
 		} else if !all {
-			return s.overflow(len(b))
+			return s.overflow(line, len(b))
 		}
-		if s.overflow(s.end+len(line)) || s.line(b, line) {
+		if s.overflow(line, s.end+len(line)) || s.line(b, line) {
 			return true
 		}
 	}
@@ -105,12 +105,11 @@ func (s *section) parse(b []byte, all bool) bool {
 }
 
 // overflow ends the section before the field that reaches beyond the limit.
-func (s *section) overflow(end int) bool {
+func (s *section) overflow(line []byte, end int) bool {
 	if end <= s.maxOctets {
 		return false
 	}
-	if n := len(s.fields); n > 0 && int(s.fields[n-1].end) == s.end {
-		// The line may go on with this field, so that is cut off too.
+	if n := len(s.fields); n > 0 && isBlankOctet(line[0]) {
 		s.end = int(s.fields[n-1].start)
 		s.fields = s.fields[:n-1]
 	}
