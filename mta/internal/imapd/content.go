@@ -6,7 +6,9 @@ import (
 	"io"
 	netmail "net/mail"
 	"strings"
+	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -346,8 +348,29 @@ func (c *content) textContains(id mimetree.ID, text string) bool {
 	if err != nil {
 		return false
 	}
-	b, err := io.ReadAll(io.LimitReader(r, maxSearched))
-	return err == nil && bytes.Contains(bytes.ToLower(b), []byte(text))
+	buf := searched.Get().(*bytes.Buffer)
+	defer searched.Put(buf)
+	buf.Reset()
+	if _, err := buf.ReadFrom(io.LimitReader(r, maxSearched)); err != nil {
+		return false
+	}
+	return bytes.Contains(lower(buf.Bytes()), []byte(text))
+}
+
+// searched has buffers for the text of one part.
+var searched = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// lower is [bytes.ToLower], which may change b.
+func lower(b []byte) []byte {
+	for i, c := range b {
+		switch {
+		case c >= utf8.RuneSelf:
+			return bytes.ToLower(b)
+		case 'A' <= c && c <= 'Z':
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return b
 }
 
 // candidates calls f for each message of the view that still is.

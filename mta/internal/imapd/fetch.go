@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapserver"
@@ -153,11 +154,22 @@ func (s section) partial(p *imap.SectionPartial) section {
 }
 
 func (s section) copyTo(w io.WriteCloser) error {
+	return errors.Join(s.writeTo(w), w.Close())
+}
+
+// buffers are for copying: a new one for each small part would cost more than
+// the part.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+func (s section) writeTo(w io.Writer) error {
 	if s.size == 0 {
-		return w.Close()
+		return nil
 	}
-	_, err := io.Copy(w, io.NewSectionReader(s.r, 0, s.size))
-	return errors.Join(err, w.Close())
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	// Only Write: a Writer's own way of copying would make a buffer again.
+	_, err := io.CopyBuffer(struct{ io.Writer }{w}, io.NewSectionReader(s.r, 0, s.size), buf[:])
+	return err
 }
 
 func (a *answer) write(r *imapserver.FetchResponseWriter) error {

@@ -2,7 +2,6 @@ package imapd
 
 import (
 	"bytes"
-	"io"
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
@@ -172,12 +171,9 @@ func (c *content) addMessage(bs *imap.BodyStructureSinglePart, inner mimetree.ID
 }
 
 // lines counts the lines of a section.
-func lines(s section) (n int64, err error) {
-	if s.size == 0 {
-		return 0, nil
-	}
+func lines(s section) (int64, error) {
 	var count lineCounter
-	_, err = io.Copy(&count, io.NewSectionReader(s.r, 0, s.size))
+	err := s.writeTo(&count)
 	return int64(count), err
 }
 
