@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 )
@@ -98,7 +99,7 @@ func (s *Store) draftOf(f folder, head string, content mail.Content) (*draft, er
 		return nil, err
 	}
 	defer r.Close()
-	return s.write(f.dir, head, r, s.now())
+	return s.write(f.dir, head, r, time.Time{})
 }
 
 // infoFor is the suffix for flags in f. Keywords that there is no room for are

@@ -27,9 +27,6 @@ func (s *Store) Append(account, name string, content io.Reader, flags Flags, dat
 	if err := s.ensure(f, f.inbox()); err != nil {
 		return Appended{}, err
 	}
-	if date.IsZero() {
-		date = s.now()
-	}
 	var done Appended
 	err = s.use(f, remember, func(b *box) error {
 		d, err := s.write(f.dir, "", content, date)

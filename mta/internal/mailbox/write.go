@@ -49,11 +49,10 @@ func (n *namer) next(now time.Time) string {
 
 // A draft is a message in tmp/, on stable storage, that nobody sees yet.
 type draft struct {
-	store *Store
-	tmp   string // path
-	base  string // of its name to be
-	size  int64  // with CRLF
-	date  time.Time
+	tmp  string // path
+	base string // of its name to be
+	size int64  // with CRLF
+	date time.Time
 }
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
@@ -62,19 +61,20 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 // messages go in one piece.
 const bufferSize = 64 << 10
 
-// write makes a draft in dir of head and then content.
+// write makes a draft in dir of head and then content. A zero date is now.
 func (s *Store) write(dir, head string, content io.Reader, date time.Time) (*draft, error) {
 	now := s.now()
 	name := s.name.next(now)
-	d := &draft{store: s, tmp: filepath.Join(dir, "tmp", name), date: time.Unix(date.Unix(), 0)}
+	d := &draft{tmp: filepath.Join(dir, "tmp", name), date: time.Unix(now.Unix(), 0)}
 	f, err := os.OpenFile(d.tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	var lines lineCounter
 	err = fill(f, &lines, head, content)
-	if err == nil && !date.Equal(now) {
-		err = os.Chtimes(d.tmp, date, date)
+	if err == nil && !date.IsZero() {
+		d.date = time.Unix(date.Unix(), 0)
+		err = os.Chtimes(d.tmp, d.date, d.date)
 	}
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		os.Remove(d.tmp)
@@ -92,8 +92,7 @@ func fill(f *os.File, lines *lineCounter, head string, content io.Reader) error 
 	buf.Reset()
 	buf.WriteString(head)
 	for {
-		n, err := io.CopyN(buf, content, int64(bufferSize-buf.Len()))
-		_ = n
+		_, err := io.CopyN(buf, content, int64(bufferSize-buf.Len()))
 		lines.Write(buf.Bytes())
 		if _, err := f.Write(buf.Bytes()); err != nil {
 			return err

@@ -35,7 +35,7 @@ type Observer interface {
 // Limits are what one client, and all of them together, may ask for. A zero
 // field has the default; a negative count has no limit.
 type Limits struct {
-	Connections int           // at a time; default 1000, some 100 MB of buffers at worst
+	Connections int           // at a time; default 1000, some 50 MB of buffers at worst
 	PerAddress  int           // at a time and address (IPv6: /64); default 50
 	Idle        time.Duration // for one command to come; default 10 minutes (RFC 1939 §3)
 	Write       time.Duration // for the client to take a piece of a reply; default 1 minute
