@@ -310,6 +310,10 @@ func (c *converter) field7Bit(name string, value []byte) []byte {
 		out = e.addresses(out)
 	case parameters:
 		out = string(masked([]byte(e.params(out)))) // what is left is comments
+	case fixed: // in comments it is where it belongs
+		if out = e.addresses(out); !isASCII(out) {
+			out = e.text(name, string(value))
+		}
 	default:
 		out = e.text(name, out)
 	}
