@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -83,16 +82,16 @@ func TestIdleHears(t *testing.T) {
 	}
 }
 
-// change does something to the file of the message in INBOX whose content has
-// the Message-ID or place n: files are named in the order of their coming.
+// change does something to the file of a message in INBOX, the first to the
+// third of [site.furnish].
 func (s *site) change(n string, do func(name string) error) {
 	s.t.Helper()
-	names, err := filepath.Glob(filepath.Join(s.dir(), "cur", "*"))
-	if err != nil || len(names) == 0 {
+	size := map[string]string{"1": "260", "2": "1010", "3": "175"}[n]
+	names, err := filepath.Glob(filepath.Join(s.dir(), "cur", "*,S="+size+",*"))
+	if err != nil || len(names) != 1 {
 		s.t.Fatal(names, err)
 	}
-	slices.Sort(names)
-	if err := do(names[n[0]-'1']); err != nil {
+	if err := do(names[0]); err != nil {
 		s.t.Fatal(err)
 	}
 }
