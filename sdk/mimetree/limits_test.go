@@ -112,6 +112,49 @@ func TestDepthIsBounded(t *testing.T) {
 	checkTo7Bit(t, b.String()+"\xe9")
 }
 
+func TestWrapsAreBounded(t *testing.T) {
+	tree := parse(twoParts)
+	for range 2 { // those that were undone do not count
+		tree.Rollback(0)
+		n := 0
+		for ; n < 1000; n++ {
+			if _, err := tree.Wrap(Root, "multipart/mixed"); err == ErrLimit {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n < DefaultDepth-2 || n > DefaultDepth {
+			t.Errorf("wrapped %d times", n)
+		}
+	}
+}
+
+// TestHostileFields holds that what is quadratic for a careless reader is not
+// here.
+func TestHostileFields(t *testing.T) {
+	var pieces strings.Builder
+	for i := range 40_000 {
+		pieces.WriteString("; name*" + strconv.Itoa(i) + "*=a")
+	}
+	for name, value := range map[string]string{
+		"pieces of a parameter": pieces.String(),
+		"parameters":            strings.Repeat("; a=b", 150_000),
+		"comments":              strings.Repeat("(", 900_000),
+		"quotes":                "; " + strings.Repeat("\"", 900_001),
+		"words":                 strings.Repeat("=?utf-8?q?a?= ", 70_000),
+		"no words":              strings.Repeat("=?a?q?", 170_000),
+	} {
+		tree := parse("Content-Type: text/plain" + value + "\r\n\r\n")
+		if _, err := tree.Info(Root); err != nil {
+			t.Error(name, err)
+		}
+		if _, err := tree.FieldValue(Root, 0, Decoded); err != nil {
+			t.Error(name, err)
+		}
+	}
+}
+
 func TestHeaderSectionIsBounded(t *testing.T) {
 	for _, tt := range []struct {
 		name, head, body string

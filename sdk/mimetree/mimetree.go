@@ -87,6 +87,7 @@ type Tree struct {
 	end     int64   // the address that the next chunk gets
 	undo    []change
 	version int    // counts edits and their undoing
+	depth   int    // of the deepest part that is known
 	eol     string // how the message ends its lines
 	head    []byte // of src, from its first octet: the message's header section
 	recent  window // of another header section

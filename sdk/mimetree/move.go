@@ -175,7 +175,7 @@ func (t *Tree) Wrap(id ID, contentType string) (ID, error) {
 	if !a.isMultipart() || a.odd || strings.ContainsAny(contentType, "\r\n\x00") {
 		return None, ErrArgument
 	}
-	if len(t.parts) > t.limits.Parts {
+	if len(t.parts) > t.limits.Parts || t.depth >= t.limits.Depth {
 		return None, ErrLimit
 	}
 	if a.border == "" {
@@ -187,6 +187,8 @@ func (t *Tree) Wrap(id ID, contentType string) (ID, error) {
 	}
 	wrapper := id
 	err = t.edit(func() error {
+		t.undo = append(t.undo, change{kind: deeper, part: p, index: t.depth})
+		defer func(depth int) { t.depth = max(t.depth, depth+1) }(t.depth)
 		if p.parent == None || t.parts[p.parent].holdsMessage() {
 			return t.wrapMessage(p, contentType, a.border)
 		}

@@ -12,6 +12,10 @@ type param struct {
 	start, end int    // of all of it in the value that was parsed, from its name on
 }
 
+// maxParams is how many parameters of a field are read. A file name of 255
+// characters in pieces of one line each has a dozen.
+const maxParams = 500
+
 // parseParams reads a value of the form `head; name=value; name="value"`
 // (RFC 2045 §5.1). It takes what other clients take: comments, blanks
 // anywhere, missing quotes and missing ends of quotes, and skips what is no
@@ -21,6 +25,9 @@ func parseParams(s string) (head string, params []param, ok bool) {
 	p := paramParser{s: s}
 	head = strings.TrimSpace(p.until(";"))
 	for p.skip(";"); p.i < len(s); p.skip(";") {
+		if len(params) == maxParams {
+			return head, params, false
+		}
 		start := p.i
 		name := strings.ToLower(strings.TrimSpace(p.until("=;")))
 		if p.i == len(s) || s[p.i] != '=' {

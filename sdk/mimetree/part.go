@@ -94,6 +94,7 @@ func (t *Tree) newPart() ID {
 func (t *Tree) link(parent, id, next ID) {
 	p, up := t.parts[id], t.parts[parent]
 	p.parent, p.next, p.depth = parent, next, up.depth+1
+	t.depth = max(t.depth, p.depth)
 	if next == None {
 		p.prev, up.last = up.last, id
 	} else {

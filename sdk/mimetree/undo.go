@@ -21,6 +21,7 @@ const (
 	fieldGone                      // field was at index
 	fieldChanged                   // field was at index
 	fieldsGone                     // fields were these
+	deeper                         // the tree's depth was index
 )
 
 // Mark names the state of the message.
@@ -34,14 +35,14 @@ func (t *Tree) Rollback(mark int) {
 	}
 	for len(t.undo) > mark {
 		i := len(t.undo) - 1
-		t.undo[i].revert()
+		t.undo[i].revert(t)
 		t.undo[i] = change{}
 		t.undo = t.undo[:i]
 	}
 	t.changed()
 }
 
-func (c *change) revert() {
+func (c *change) revert(t *Tree) {
 	p := c.part
 	switch c.kind {
 	case shapeChanged:
@@ -56,6 +57,8 @@ func (c *change) revert() {
 		p.fields[c.index] = c.field
 	case fieldsGone:
 		p.fields = c.fields
+	case deeper:
+		t.depth = c.index
 	}
 	p.about = nil
 }
