@@ -105,6 +105,9 @@ func (s *Store) draftOf(f folder, head string, content mail.Content) (*draft, er
 // infoFor is the suffix for flags in f. Keywords that there is no room for are
 // left out.
 func (s *Store) infoFor(f folder, flags Flags) (info string, err error) {
+	if flags.Keywords == "" {
+		return new(keywords).info(flags, ""), nil // no need to know the mailbox
+	}
 	err = s.use(f, remember, func(b *box) error {
 		b.mu.Lock()
 		defer b.mu.Unlock()
