@@ -59,17 +59,18 @@ func (e encoder) comment(s string) string {
 	return "(" + string(e.wordsAt(2, unquotePairs(inner))) + ")"
 }
 
-// phrase encodes a display name. What is not one because no address in
-// angle brackets, no group's colon follows, is an address, and stays.
+// phrase encodes a display name, which blanks have to be around (RFC 2047 §5
+// (3)). With an at sign and neither an address in angle brackets after it nor
+// a group's colon, it is an address, and stays.
 func (e encoder) phrase(s, rest string) string {
 	after := strings.TrimLeft(rest, " \t")
-	if after == "" || after[0] != '<' && after[0] != ':' && after[0] != '(' || after[0] == '(' && strings.Contains(s, "@") {
+	if strings.Contains(s, "@") && (after == "" || after[0] != '<' && after[0] != ':') {
 		return s
 	}
 	name := strings.Trim(s, " \t")
 	lead := s[:strings.Index(s, name)]
 	trail := s[len(lead)+len(name):]
-	if trail == "" {
+	if trail == "" && rest != "" {
 		trail = " "
 	}
 	return lead + string(e.wordsAt(maxWordLine/2, unquotePhrase(name))) + trail

@@ -39,6 +39,10 @@ func TestTextStaysAsItWasWritten(t *testing.T) {
 			encoded + "SGVs\r\nbG8g\r\nQm9i\r\nIQ0KLS0NCg==\r\n",
 		},
 		{
+			"8-bit that nobody named", "Content-Type: text/plain; charset=iso-8859-1\r\n\r\n\xe9\r\n", "é\r\n", "é\r\nè\n",
+			"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: 8bit\r\n\r\n\xe9\r\n\xe8\r\n",
+		},
+		{
 			"lines that end in LF where others do in CRLF", "Content-Type: text/plain\r\n\r\none\ntwo\r\n", "two\r\n", "two\r\n--\n",
 			"Content-Type: text/plain\r\n\r\none\ntwo\r\n--\r\n",
 		},

@@ -128,9 +128,14 @@ func (t *Tree) setCharset(p *part, a *about, charset string) error {
 func (t *Tree) encodeLike(p *part, a *about, octets []byte) (span, string, error) {
 	switch a.encoding {
 	case "", "7bit", "8bit": // line ends that are not the message's are those that were there
-		fits := is7Bit(octets) || a.encoding == "8bit" && bytes.IndexByte(octets, 0) < 0
-		if fits && longestLine(octets) <= maxLine && !t.hasBorder(p, octets) {
+		if bytes.IndexByte(octets, 0) >= 0 || longestLine(octets) > maxLine || t.hasBorder(p, octets) {
+			break
+		}
+		if isASCII(octets) {
 			return t.add(octets), cmp.Or(a.encoding, "7bit"), nil
+		}
+		if a.encoding == "8bit" || t.is8Bit(p) { // many clients do not say so
+			return t.add(octets), "8bit", nil
 		}
 	case "quoted-printable":
 		if body, ok := t.resume(p, a.encoding, octets); ok {
@@ -146,4 +151,14 @@ func (t *Tree) encodeLike(p *part, a *about, octets []byte) (span, string, error
 		return t.addBase64(bytes.NewReader(octets), int64(len(octets)), p.id != Root), a.encoding, nil
 	}
 	return t.encode(p, a, octets)
+}
+
+// is8Bit tells whether p's body has octets above 127 as it stands. Of a large
+// one that is not known.
+func (t *Tree) is8Bit(p *part) bool {
+	if p.structured || p.body.len() > keepDecoded {
+		return false
+	}
+	b, err := t.front(p.body, int(p.body.len()))
+	return err == nil && !isASCII(b)
 }

@@ -50,6 +50,7 @@ func TestFieldIsWritten(t *testing.T) {
 		{"group", "To", "Köche: a@example.org, b@example.org;", "To: =?utf-8?q?K=C3=B6che?= : a@example.org, b@example.org;\r\n"},
 		{"address that is not ASCII", "To", "Jürgen <jürgen@bücher.example>", "To: =?utf-8?q?J=C3=BCrgen?= <jürgen@bücher.example>\r\n"},
 		{"bare address that is not ASCII", "To", "jürgen@bücher.example, x@y", "To: jürgen@bücher.example, x@y\r\n"},
+		{"name without an address", "To", "Jürgen, Bob <b@example.org>", "To: =?utf-8?q?J=C3=BCrgen?= , Bob <b@example.org>\r\n"},
 		{"parameter", "Content-Disposition", `attachment; filename="Crêpe.jpg"; size=3`, "Content-Disposition: attachment; filename*=utf-8''Cr%C3%AApe.jpg; size=3\r\n"},
 		{"fixed grammar", "Message-ID", "<é@example.org>", "Message-ID: <é@example.org>\r\n"},
 	} {
