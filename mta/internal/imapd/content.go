@@ -114,12 +114,17 @@ func orEmpty(err error) error {
 // locate finds the part with these numbers (RFC 3501 §6.4.5). No numbers are
 // the message. Where a message has no parts, its body is part 1.
 func (c *content) locate(numbers []int) (mimetree.ID, error) {
-	id := mimetree.Root
+	id, leaf := mimetree.Root, false
 	for i, n := range numbers {
+		in, err := mimetree.None, mimetree.ErrNotFound
 		if i > 0 {
-			if in, err := c.inner(id); err == nil {
-				id = in
-			}
+			in, err = c.inner(id)
+		}
+		switch {
+		case err == nil:
+			id, leaf = in, false
+		case leaf: // nothing is in it
+			return mimetree.None, mimetree.ErrNotFound
 		}
 		multipart, err := c.isMultipart(id)
 		switch {
@@ -129,8 +134,15 @@ func (c *content) locate(numbers []int) (mimetree.ID, error) {
 			if id, err = c.child(id, n); err != nil {
 				return mimetree.None, err
 			}
-		case n != 1 || i > 0 && !c.isMessage(id):
+			multipart, err = c.isMultipart(id)
+			leaf = !multipart
+			if err != nil {
+				return mimetree.None, err
+			}
+		case n != 1:
 			return mimetree.None, mimetree.ErrNotFound
+		default:
+			leaf = true
 		}
 	}
 	return id, nil
@@ -139,20 +151,6 @@ func (c *content) locate(numbers []int) (mimetree.ID, error) {
 func (c *content) isMultipart(id mimetree.ID) (bool, error) {
 	info, err := c.tree.Info(id)
 	return strings.HasPrefix(info.Type, "multipart/"), err
-}
-
-// isMessage tells whether id is a message: the one in the mailbox, or one in a
-// part of it.
-func (c *content) isMessage(id mimetree.ID) bool {
-	if id == mimetree.Root {
-		return true
-	}
-	parent, err := c.tree.Parent(id)
-	if err != nil {
-		return false
-	}
-	multipart, err := c.isMultipart(parent)
-	return err == nil && !multipart
 }
 
 // child is the n-th part of a multipart, from 1.

@@ -1,12 +1,14 @@
 package imapd
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -165,10 +167,14 @@ func isTemporary(err error) bool {
 }
 
 // quiet takes go-imap's log lines: what clients do wrong is worth no more than
-// a debug line.
+// a debug line; a panic, which go-imap survives, is.
 type quiet struct{ log *slog.Logger }
 
 // Printf implements imapserver.Logger.
 func (q quiet) Printf(format string, args ...any) {
-	q.log.Debug("imap session", "detail", fmt.Sprintf(format, args...))
+	level := slog.LevelDebug
+	if strings.HasPrefix(format, "panic") {
+		level = slog.LevelError
+	}
+	q.log.Log(context.Background(), level, "imap session", "detail", fmt.Sprintf(format, args...))
 }

@@ -1,7 +1,18 @@
 // Package imapd serves mailboxes over IMAP (RFC 3501, RFC 9051). The protocol
 // is go-imap's; what a mailbox is, is package mailbox's. Between the two stand
 // each session's view of its selected mailbox, the sections of messages to the
-// octet, and searching.
+// octet, and searching; and before go-imap a gate, for what it does wrong.
+//
+// What cannot be mended from outside go-imap v2.0.0-beta.8:
+//
+//   - BINARY with a partial does not say where it begins (RFC 3516 §4.3);
+//   - SEARCH RETURN (SAVE) alone has an ESEARCH response (RFC 5182 §2.1);
+//   - SEARCH SMALLER 0 and LARGER 0 are as if they were not there;
+//   - LITERAL- stays on the list of capabilities beside LITERAL+;
+//   - ENVELOPE has a date in go-imap's words and blanks between addresses;
+//   - CONDSTORE, QRESYNC, ID, SORT, THREAD, QUOTA and COMPRESS have no hook.
+//
+// An INTERNALDATE is in UTC: a Maildir keeps no zone.
 package imapd
 
 import (
@@ -185,6 +196,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		ln.Close()
 	}
 	for sess := range s.sessions {
+		sess.cancel() // a login that is slowed down, too
 		sess.gate.end("Server is shutting down")
 	}
 	s.mu.Unlock()

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/emersion/go-imap/v2"
-	"github.com/emersion/go-imap/v2/imapserver"
 	gomessage "github.com/emersion/go-message"
 	_ "github.com/emersion/go-message/charset" // names of senders come in any
 	"github.com/emersion/go-message/textproto"
@@ -13,9 +12,8 @@ import (
 	"github.com/wasmta/wasmta/sdk/mimetree"
 )
 
-// describing are the fields that ENVELOPE and BODYSTRUCTURE are made of.
+// describing are the fields that BODYSTRUCTURE is made of.
 var describing = []string{
-	"Date", "Subject", "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "In-Reply-To", "Message-Id",
 	"Content-Type", "Content-Transfer-Encoding", "Content-Id", "Content-Description",
 	"Content-Disposition", "Content-Language", "Content-Location",
 }
@@ -39,14 +37,6 @@ func (c *content) fieldsOf(id mimetree.ID) (textproto.Header, error) {
 		h.Set(name, strings.TrimSpace(string(v)))
 	}
 	return h, nil
-}
-
-func (c *content) envelope(id mimetree.ID) (*imap.Envelope, error) {
-	h, err := c.fieldsOf(id)
-	if err != nil {
-		return nil, err
-	}
-	return imapserver.ExtractEnvelope(h), nil
 }
 
 // structure is BODYSTRUCTURE of a part (RFC 3501 §7.4.2).
