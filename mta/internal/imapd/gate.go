@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"slices"
@@ -417,7 +418,7 @@ func (g *gate) literal(line []byte) {
 		return
 	}
 	digits, nonSync := bytes.CutSuffix(text[open+1:len(text)-1], []byte("+"))
-	if len(digits) == 0 || len(digits) > 18 {
+	if len(digits) == 0 {
 		return
 	}
 	var n int64
@@ -425,7 +426,9 @@ func (g *gate) literal(line []byte) {
 		if d < '0' || d > '9' {
 			return
 		}
-		n = n*10 + int64(d-'0')
+		if n = n*10 + int64(d-'0'); n > math.MaxInt64/100 {
+			n = math.MaxInt64 / 100 // as good as any such size
+		}
 	}
 	c.literal, c.sync, g.left = true, !nonSync, n
 }

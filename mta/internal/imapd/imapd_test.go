@@ -37,6 +37,8 @@ type accounts struct{}
 
 var errBadCredentials = errors.New("wrong password")
 
+var discard = slog.New(slog.DiscardHandler)
+
 type tooMany struct{}
 
 func (tooMany) Error() string   { return "too many attempts" }
@@ -77,7 +79,7 @@ func serve(t testing.TB, with func(*Server)) *site {
 	t.Helper()
 	root := t.TempDir()
 	s := &site{t: t, root: root, Server: &Server{
-		Accounts: accounts{}, Store: newStore(t, root), Log: slog.New(slog.DiscardHandler),
+		Accounts: accounts{}, Store: newStore(t, root), Log: discard,
 	}}
 	if testing.Verbose() {
 		s.Log = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
