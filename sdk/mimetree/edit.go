@@ -1,6 +1,9 @@
 package mimetree
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // headerChanged follows the change of a field of p. If the parts in p are not
 // what the header section speaks of any more, they are gone, and what they
@@ -75,7 +78,7 @@ func (t *Tree) Replace(id ID, contentType string, octets []byte) error {
 	}
 	return t.edit(func() error {
 		if contentType != "" {
-			if err := t.setDescribing(p, "Content-Type", withCharset(contentType, octets)); err != nil {
+			if err := t.setContentType(p, withCharset(contentType, octets)); err != nil {
 				return err
 			}
 		}
@@ -95,6 +98,24 @@ func (t *Tree) Replace(id ID, contentType string, octets []byte) error {
 		}
 		return t.putBody(p, body, encoding)
 	})
+}
+
+// setContentType makes value the Content-Type of p. Parameters that no line
+// holds go: some mail has such, and its content can still be replaced.
+func (t *Tree) setContentType(p *part, value string) error {
+	err := t.setDescribing(p, "Content-Type", value)
+	if !errors.Is(err, ErrArgument) {
+		return err
+	}
+	var a about
+	a.setType(value)
+	bare := a.mediaType
+	for _, param := range [...]struct{ name, value string }{{"boundary", a.border}, {"charset", a.charset}} {
+		if isToken(param.value) {
+			bare += "; " + param.name + "=" + param.value
+		}
+	}
+	return t.setDescribing(p, "Content-Type", bare)
 }
 
 // putBody gives p a body in a transfer encoding.
