@@ -23,6 +23,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -86,6 +87,7 @@ type Server struct {
 
 	once  sync.Once
 	feeds [kinds]*feed
+	kept  atomic.Int64 // octets that sessions keep of messages (keeper)
 
 	mu        sync.Mutex // guards what follows
 	closing   bool

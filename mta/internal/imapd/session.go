@@ -36,6 +36,7 @@ type session struct {
 	view     *view            // of box
 	readOnly bool             // EXAMINE
 	saved    imap.UIDSet      // SEARCHRES (RFC 5182)
+	kept     keeper           // of box
 
 	idle sync.WaitGroup
 }
@@ -190,6 +191,7 @@ func (s *session) unselect() {
 		s.box.Close()
 	}
 	s.box, s.view, s.saved = nil, nil, nil
+	s.kept.drop(&s.server.kept)
 }
 
 // Poll implements [imapserver.Session].

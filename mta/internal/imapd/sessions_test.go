@@ -380,3 +380,30 @@ func TestErrorsOfTheServerAreNotTheClients(t *testing.T) {
 	_, tagged := c.do("STATUS INBOX (MESSAGES)")
 	equal(t, "STATUS", []string{tagged}, "NO [SERVERBUG] An error of the server, which its log has")
 }
+
+// What is kept of messages for searching is right the second time too, and is
+// given back with the mailbox.
+func TestSearchAgain(t *testing.T) {
+	s := serve(t, nil)
+	s.furnish()
+	c := s.client()
+	c.ok("SELECT INBOX")
+	for range 2 {
+		equal(t, "SUBJECT", c.ok("SEARCH SUBJECT news"), "* SEARCH 3")
+		equal(t, "FROM", c.ok("SEARCH CHARSET UTF-8 FROM {7+}\r\njürgen"), "* SEARCH 2")
+		equal(t, "CC", c.ok("SEARCH HEADER cc Carol"), "* SEARCH 1")
+		equal(t, "another field", c.ok("SEARCH HEADER X-Mark two"), "* SEARCH 3")
+	}
+	if s.kept.Load() < 3*keptEach {
+		t.Errorf("%d octets are kept", s.kept.Load())
+	}
+	c.ok("UNSELECT")
+	if s.kept.Load() != 0 {
+		t.Errorf("%d octets are still kept", s.kept.Load())
+	}
+	s.kept.Store(maxKept) // no room
+	c.ok("SELECT INBOX")
+	equal(t, "SUBJECT", c.ok("SEARCH SUBJECT news"), "* SEARCH 3")
+	c.ok("UNSELECT")
+	s.kept.Add(-maxKept)
+}
