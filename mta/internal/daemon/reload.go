@@ -89,7 +89,11 @@ func (s *Server) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(refuseDemo(ctx, s.cfg, gen.directory), s.tls.load(cfg)); err != nil {
+	err = refuseDemo(ctx, s.cfg, gen.directory)
+	if err == nil {
+		err = s.tls.load(cfg) // the last that can fail: it takes effect at once
+	}
+	if err != nil {
 		gen.close(ctx)
 		return err
 	}
