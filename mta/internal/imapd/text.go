@@ -10,6 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/emersion/go-imap/v2"
+
 	"github.com/wasmta/wasmta/mta/internal/mailbox"
 	"github.com/wasmta/wasmta/sdk/mimetree"
 )
@@ -103,21 +105,28 @@ func lower(b []byte) []byte {
 	return b
 }
 
-// candidates calls f for each message of the view that still is.
+// candidates calls f for each message of the view that still is. What f gets
+// is the next message's after it.
 func (s *session) candidates(f func(*candidate)) error {
 	now, err := s.box.View()
 	if err != nil {
 		return s.lost(err)
 	}
+	lazy := &lazyContent{session: s}
+	one := &candidate{text: lazy}
+	place := 0 // both are in the order of UIDs
 	for n := range s.view.entries {
 		e := &s.view.entries[n]
-		place, ok := now.Find(mailbox.UID(e.uid))
-		if e.gone || !ok {
+		for place < len(now.Messages) && imap.UID(now.Messages[place].UID) < e.uid {
+			place++
+		}
+		if e.gone || place == len(now.Messages) || imap.UID(now.Messages[place].UID) != e.uid {
 			continue
 		}
 		m := &now.Messages[place]
-		lazy := &lazyContent{session: s, uid: m.UID}
-		f(&candidate{seq: uint32(n + 1), uid: e.uid, flags: m.Flags, date: m.Date, size: m.Size, text: lazy})
+		lazy.begin(m.UID)
+		one.seq, one.uid, one.flags, one.date, one.size = uint32(n+1), e.uid, m.Flags, m.Date, m.Size
+		f(one)
 		lazy.close()
 	}
 	return nil
@@ -131,6 +140,8 @@ type lazyContent struct {
 	content *content
 	failed  bool
 }
+
+func (l *lazyContent) begin(uid mailbox.UID) { *l = lazyContent{session: l.session, uid: uid} }
 
 func (l *lazyContent) get() *content {
 	if l.content == nil && !l.failed {
