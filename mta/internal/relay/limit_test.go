@@ -137,7 +137,7 @@ func TestDown(t *testing.T) {
 			}
 		}
 		r.SlotWait = time.Hour
-		expect("at first", 10, DefaultConnect, 2)
+		expect("at first", 2, DefaultConnect, 2)
 		expect("while it is down", 10, 0, 0)
 		time.Sleep(DefaultBackOff)
 		expect("on trial", 10, DefaultConnect, 1)
@@ -150,6 +150,36 @@ func TestDown(t *testing.T) {
 		}
 		r.Close()
 		playing.Wait()
+	})
+}
+
+// A backlog for a next hop that does not answer holds up other mail for a
+// moment, and not for a moment per message: whoever comes after that is turned
+// away at once.
+func TestSilentNextHop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &Relay{Hostname: "crepes.fr", Concurrency: 2, Routes: []Route{{"*", NewHop(SMTP, "192.0.2.1", 25, "", "")}}}
+		r.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		busy := func(n int, took time.Duration) {
+			t.Helper()
+			start := time.Now()
+			for _, res := range deliver(t, r, n, "bob@hamburger.edu")() {
+				if !strings.Contains(res, "451 4.4.5") {
+					t.Errorf("got %s", res)
+				}
+			}
+			if got := time.Since(start); got != took {
+				t.Errorf("%d messages took %v, want %v", n, got, took)
+			}
+		}
+		first := deliver(t, r, 2, "bob@hamburger.edu")
+		synctest.Wait()
+		busy(10, trialWait)
+		busy(1000, 0)
+		first()
 	})
 }
 

@@ -18,9 +18,10 @@ var ErrBusy = errors.New("next hop is busy")
 // is small, going through all of them is not.
 const sweepAfter = time.Minute
 
-// trialWait is how long others wait for the attempt that tries a peer which was
-// down: enough for a host that is up again to answer, too short for one that
-// swallows packets to hold up other mail.
+// trialWait is how long, from the first attempt on, others wait for a place at
+// a peer that has not answered yet: enough for a host that is up, too short for
+// one that swallows packets to hold up other mail. Whoever comes later is
+// turned away at once, so that a backlog does not wait again for each message.
 const trialWait = time.Second
 
 var errClosed = errors.New("relay is closed")
@@ -28,11 +29,13 @@ var errClosed = errors.New("relay is closed")
 // A peer is a next hop with its limits and connections. It is up; or down
 // until a time, when attempts fail at once; or on trial from then on, when one
 // attempt at a time may find out. An attempt that opens a connection makes it
-// up, one that reaches no host makes it down. All fields are guarded by
-// Relay.mu.
+// up, one that reaches no host makes it down. A peer that was up has answered;
+// a new one has not. All fields are guarded by Relay.mu.
 type peer struct {
 	hop     Hop
 	active  int          // attempts under way
+	since   time.Time    // when the first of them began
+	answers bool         // a connection was opened, and since then no host was missed
 	waiting []chan error // attempts to come, the first first; nil starts one
 	idle    []*idleConn  // the last one was used last
 	down    error        // why it is down or on trial; nil: up
@@ -63,25 +66,57 @@ func (r *Relay) enter(ctx context.Context, hop Hop) (*peer, error) {
 		return nil, &downError{p.down}
 	}
 	if p.active < r.places(p) && len(p.waiting) == 0 {
-		p.active++
+		p.begin()
 		r.mu.Unlock()
 		return p, nil
 	}
+	most := or(r.SlotWait, DefaultSlotWait)
+	first, late := most, ErrBusy
+	if !p.answers {
+		first = min(most, time.Until(p.since.Add(trialWait)))
+	}
+	if p.down != nil {
+		late = &downError{p.down}
+	}
+	if first <= 0 {
+		r.mu.Unlock()
+		return nil, late
+	}
 	turn := make(chan error, 1)
 	p.waiting = append(p.waiting, turn)
-	most, late := or(r.SlotWait, DefaultSlotWait), ErrBusy
-	if p.down != nil {
-		most, late = min(most, trialWait), &downError{p.down}
-	}
 	r.mu.Unlock()
-	timer := time.AfterFunc(most, func() { r.giveUp(p, turn, late) })
-	defer timer.Stop()
-	stop := context.AfterFunc(ctx, func() { r.giveUp(p, turn, context.Cause(ctx)) })
-	defer stop()
-	if err := <-turn; err != nil {
+	if err := r.await(ctx, p, turn, first, most-first, late); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// await waits for turn: for the time first, and for more if p answers by then.
+func (r *Relay) await(ctx context.Context, p *peer, turn chan error, first, more time.Duration, late error) error {
+	timer := time.NewTimer(first)
+	defer timer.Stop()
+	for {
+		select {
+		case err := <-turn:
+			return err
+		case <-ctx.Done():
+			late = context.Cause(ctx)
+		case <-timer.C:
+			if more > 0 && r.hasAnswered(p) {
+				timer.Reset(more)
+				more = 0
+				continue
+			}
+		}
+		r.giveUp(p, turn, late)
+		return <-turn
+	}
+}
+
+func (r *Relay) hasAnswered(p *peer) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return p.answers
 }
 
 // peerOf returns the peer of hop. Making one is the time to forget those that
@@ -114,6 +149,14 @@ func (r *Relay) places(p *peer) int {
 	return or(r.Concurrency, DefaultConcurrency)
 }
 
+// begin counts an attempt.
+func (p *peer) begin() {
+	if p.active == 0 {
+		p.since = time.Now()
+	}
+	p.active++
+}
+
 // giveUp ends a wait, unless it has ended.
 func (r *Relay) giveUp(p *peer, turn chan error, why error) {
 	r.mu.Lock()
@@ -137,7 +180,7 @@ func (r *Relay) leave(p *peer) {
 // admit lets in who waits, as far as there are places.
 func (r *Relay) admit(p *peer) {
 	for len(p.waiting) > 0 && p.active < r.places(p) {
-		p.active++
+		p.begin()
 		p.waiting[0] <- nil
 		p.waiting = p.waiting[1:]
 	}
@@ -154,6 +197,7 @@ func (r *Relay) tidy(p *peer) {
 func (r *Relay) up(p *peer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	p.answers = true
 	if p.down != nil {
 		p.down = nil
 		r.admit(p)
@@ -164,6 +208,7 @@ func (r *Relay) up(p *peer) {
 func (r *Relay) fell(p *peer, cause error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	p.answers = false
 	p.down, p.until = cause, time.Now().Add(or(r.BackOff, DefaultBackOff))
 	for _, turn := range p.waiting {
 		turn <- &downError{cause}
