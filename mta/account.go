@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 
 	"golang.org/x/term"
@@ -163,6 +164,7 @@ func readPassword(g *Globals) (string, error) {
 }
 
 func promptPassword(g *Globals, fd int) (string, error) {
+	defer showAgain(fd)()
 	var typed [2]string
 	for i, prompt := range []string{"Password: ", "Again: "} {
 		fmt.Fprint(g.Stderr, prompt)
@@ -180,4 +182,27 @@ func promptPassword(g *Globals, fd int) (string, error) {
 		return "", errNoPassword
 	}
 	return typed[0], nil
+}
+
+// showAgain lets the terminal show what is typed again if the person ends the
+// command with Ctrl-C instead of typing a password, until stop is called.
+func showAgain(fd int) (stop func()) {
+	state, err := term.GetState(fd)
+	if err != nil {
+		return func() {}
+	}
+	interrupted, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(interrupted, os.Interrupt)
+	go func() {
+		select {
+		case <-interrupted:
+			term.Restore(fd, state)
+			os.Exit(130) // as a shell has it for SIGINT
+		case <-done:
+		}
+	}()
+	return func() {
+		signal.Stop(interrupted)
+		close(done)
+	}
 }
