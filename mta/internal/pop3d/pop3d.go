@@ -9,12 +9,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mailbox"
+	"github.com/wasmta/wasmta/mta/internal/sessions"
 )
 
 // Accounts tells who may log in.
@@ -98,12 +98,7 @@ type Server struct {
 	stop   context.Context // ends when sessions must end at once
 	end    context.CancelFunc
 
-	mu        sync.Mutex // guards what follows
-	draining  bool       // Shutdown was called
-	listeners map[net.Listener]struct{}
-	sessions  map[*session]struct{}
-	perAddr   map[netip.Prefix]int
-	running   sync.WaitGroup // sessions; Add only under mu while not draining
+	sessions sessions.Pool[*session]
 }
 
 // ErrClosed is what Serve returns after Shutdown.
@@ -123,9 +118,7 @@ func (srv *Server) init() {
 			srv.tls.MinVersion = max(srv.tls.MinVersion, tls.VersionTLS12) // RFC 8996
 		}
 		srv.stop, srv.end = context.WithCancel(context.Background())
-		srv.listeners = map[net.Listener]struct{}{}
-		srv.sessions = map[*session]struct{}{}
-		srv.perAddr = map[netip.Prefix]int{}
+		srv.sessions.Connections, srv.sessions.PerAddress, srv.sessions.Log = srv.limits.Connections, srv.limits.PerAddress, srv.log
 	})
 }
 

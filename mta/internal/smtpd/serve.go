@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/sessions"
 	"github.com/wasmta/wasmta/mta/internal/smtp"
 )
 
@@ -18,12 +19,6 @@ var (
 	errFull      = &smtp.Reply{Code: 421, Enh: smtp.Enh{4, 3, 2}, Text: "Too many connections, try again later"}
 	errPerClient = &smtp.Reply{Code: 421, Enh: smtp.Enh{4, 7, 0}, Text: "Too many connections from your address"}
 )
-
-// graceTime is how long Shutdown waits for sessions that it has cut off.
-const graceTime = 5 * time.Second
-
-// acceptPause is how long Serve waits when the system has no more files.
-const acceptPause = 50 * time.Millisecond
 
 func (srv *Server) init() {
 	srv.once.Do(func() {
@@ -43,9 +38,8 @@ func (srv *Server) init() {
 			srv.tls.MinVersion = max(srv.tls.MinVersion, tls.VersionTLS12) // RFC 8996
 		}
 		srv.stop, srv.end = context.WithCancel(context.Background())
-		srv.listeners = map[net.Listener]struct{}{}
-		srv.sessions = map[*session]struct{}{}
-		srv.perAddr = map[netip.Prefix]int{}
+		srv.sessions.Connections, srv.sessions.PerAddress = srv.limits.Connections, srv.limits.PerAddress
+		srv.sessions.Exempt, srv.sessions.Log = srv.mayRelay, srv.log
 	})
 }
 
@@ -53,112 +47,31 @@ func (srv *Server) init() {
 // in any case. An error is one of l that will not go away.
 func (srv *Server) Serve(l net.Listener) error {
 	srv.init()
-	defer l.Close()
 	if srv.ImplicitTLS && srv.TLS == nil {
+		l.Close()
 		return errors.New("implicit TLS without a certificate")
 	}
-	if !srv.track(l) {
-		return nil
-	}
-	defer srv.untrack(l)
-	for {
-		conn, err := l.Accept()
-		if err == nil {
-			srv.begin(conn)
-			continue
-		}
-		if srv.isDraining() {
-			return nil
-		}
-		if !isPassing(err) {
-			return err
-		}
-		srv.log.Warn("accept", "err", err)
-		pause(srv.stop, acceptPause)
-	}
+	return srv.sessions.Serve(l, srv.begin)
 }
 
-// isPassing tells whether Accept may work again: too many open files, or a
-// client that was gone again.
-func isPassing(err error) bool {
-	if errors.Is(err, net.ErrClosed) {
-		return false
-	}
-	var temporary interface{ Temporary() bool }
-	return errors.As(err, &temporary) && temporary.Temporary()
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
-
-func (srv *Server) track(l net.Listener) bool {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if !srv.draining {
-		srv.listeners[l] = struct{}{}
-	}
-	return !srv.draining
-}
-
-func (srv *Server) untrack(l net.Listener) {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	delete(srv.listeners, l)
-}
-
-func (srv *Server) isDraining() bool {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	return srv.draining
+// refusals are what a client hears that is not let in.
+var refusals = map[sessions.Refusal]*smtp.Reply{
+	sessions.Draining:  errShutdown,
+	sessions.Full:      errFull,
+	sessions.PerClient: errPerClient,
 }
 
 // begin starts the session of conn, or refuses it.
 func (srv *Server) begin(conn net.Conn) {
 	s := newSession(srv, conn)
-	if refusal := srv.admit(s); refusal != nil {
-		srv.refuse(conn, refusal)
+	if refusal := srv.sessions.Enter(s, s.client.Addr.Addr()); refusal != sessions.Admitted {
+		srv.refuse(conn, refusals[refusal])
 		return
 	}
 	go func() {
-		defer srv.running.Done()
-		defer srv.leave(s)
+		defer srv.sessions.Leave(s)
 		s.run(srv.stop)
 	}()
-}
-
-// admit counts s in, or says why not.
-func (srv *Server) admit(s *session) *smtp.Reply {
-	key := addressKey(s.client.Addr.Addr())
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	switch {
-	case srv.draining:
-		return errShutdown
-	case over(len(srv.sessions)+1, srv.limits.Connections):
-		return errFull
-	case key.IsValid() && !srv.mayRelay(s.client.Addr.Addr()) && over(srv.perAddr[key]+1, srv.limits.PerAddress):
-		return errPerClient
-	}
-	srv.sessions[s] = struct{}{}
-	srv.perAddr[key]++
-	srv.running.Add(1)
-	return nil
-}
-
-func (srv *Server) leave(s *session) {
-	key := addressKey(s.client.Addr.Addr())
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	delete(srv.sessions, s)
-	if srv.perAddr[key]--; srv.perAddr[key] <= 0 {
-		delete(srv.perAddr, key)
-	}
 }
 
 // refuse answers instead of a session. The reply fits into the buffer of a new
@@ -173,20 +86,6 @@ func (srv *Server) refuse(conn net.Conn, r *smtp.Reply) {
 	}
 	conn.SetWriteDeadline(time.Now().Add(lingerTime))
 	conn.Write(r.Append(nil, false)) // refused in any case
-}
-
-// addressKey is what connections are counted by: an IPv4 address, or the /64
-// that a client of IPv6 has to itself. It is not valid for other networks.
-func addressKey(addr netip.Addr) netip.Prefix {
-	bits := 32
-	if addr.Is6() {
-		bits = 64
-	}
-	key, err := addr.WithZone("").Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return key
 }
 
 // mayRelay tells whether addr is one of RelayAllow.
@@ -205,44 +104,12 @@ func (srv *Server) mayRelay(addr netip.Addr) bool {
 // runs any more when it returns, unless a Policy or a Queue hangs.
 func (srv *Server) Shutdown(ctx context.Context) error {
 	srv.init()
-	srv.mu.Lock()
-	srv.draining = true
-	for l := range srv.listeners {
-		l.Close()
-	}
-	for s := range srv.sessions {
-		s.wire.drain()
-	}
-	srv.mu.Unlock()
-
-	done := make(chan struct{})
-	go func() {
-		srv.running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
+	srv.sessions.Drain(func(s *session) { s.wire.drain() })
+	defer srv.end()
+	return srv.sessions.Wait(ctx, func(s *session) {
 		srv.end()
-		return nil
-	case <-ctx.Done():
-	}
-	srv.cutOff()
-	timer := time.NewTimer(graceTime)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	}
-	return context.Cause(ctx)
-}
-
-func (srv *Server) cutOff() {
-	srv.end()
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	for s := range srv.sessions {
 		s.wire.cutOff()
-	}
+	})
 }
 
 // nobody is the Observer that is not there.

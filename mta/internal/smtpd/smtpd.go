@@ -9,12 +9,12 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"math"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/sessions"
 )
 
 // A Policy decides what becomes of a received message, and may edit it.
@@ -89,12 +89,7 @@ type Server struct {
 	buffers sync.Pool // of *buffers
 	scratch sync.Pool // of *[]byte, for content while it comes in
 
-	mu        sync.Mutex // guards what follows
-	draining  bool       // Shutdown was called
-	listeners map[net.Listener]struct{}
-	sessions  map[*session]struct{}
-	perAddr   map[netip.Prefix]int
-	running   sync.WaitGroup // sessions; Add only under mu while not draining
+	sessions sessions.Pool[*session]
 }
 
 // Limits are what one client, and all of them together, may ask for. A zero

@@ -105,7 +105,7 @@ func TestAClientThatDoesNotReadIsLost(t *testing.T) {
 		conn := l.dial("") // and the greeting stays where it is
 		defer conn.Close()
 		synctest.Wait()
-		srv.running.Wait()
+		srv.sessions.Wait(t.Context(), nil)
 		if took := time.Since(start); took != srv.limits.Write {
 			t.Errorf("ended after %v, want %v", took, srv.limits.Write)
 		}
@@ -114,7 +114,7 @@ func TestAClientThatDoesNotReadIsLost(t *testing.T) {
 
 func TestConnectionLimits(t *testing.T) {
 	inBubble(t, func(t *testing.T, srv *Server, l *pipes) {
-		srv.limits.Connections, srv.limits.PerAddress = 4, 2
+		srv.sessions.Connections, srv.sessions.PerAddress = 4, 2
 		srv.RelayAllow = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 		expect := func(from, want string) net.Conn {
 			t.Helper()
@@ -141,23 +141,6 @@ func TestConnectionLimits(t *testing.T) {
 			defer expect("10.1.1.1", "220 ").Close()
 		}
 	})
-}
-
-func TestConnectionsAreCountedByNetworkOfIPv6(t *testing.T) {
-	for _, tt := range []struct {
-		name, a, b string
-		same       bool
-	}{
-		{"one address", "192.0.2.1", "192.0.2.1", true},
-		{"two addresses", "192.0.2.1", "192.0.2.2", false},
-		{"one /64", "2001:db8::1", "2001:db8::ffff", true},
-		{"two /64", "2001:db8::1", "2001:db8:0:1::1", false},
-		{"zones", "fe80::1%eth0", "fe80::2", true},
-	} {
-		if same := addressKey(netip.MustParseAddr(tt.a)) == addressKey(netip.MustParseAddr(tt.b)); same != tt.same {
-			t.Errorf("%s: same is %t", tt.name, same)
-		}
-	}
 }
 
 func TestShutdown(t *testing.T) {
