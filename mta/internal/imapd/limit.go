@@ -3,24 +3,27 @@ package imapd
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/sessions"
 )
 
 // accept hands a new connection to one of go-imap's servers, or refuses it.
 func (s *Server) accept(conn net.Conn) {
 	addr := clientAddr(conn)
-	counted := &countedConn{Conn: conn, server: s, addr: addr}
-	if text := s.admit(counted); text != "" {
-		s.refuse(conn, text)
+	counted := &countedConn{Conn: conn, server: s}
+	if refusal := s.conns.Enter(counted, addr); refusal != sessions.Admitted {
+		s.refuse(conn, refusals[refusal])
 		return
+	}
+	if s.Observer != nil {
+		s.Observer.SessionOpened()
 	}
 	switch {
 	case s.ImplicitTLS:
@@ -51,38 +54,11 @@ func (s *Server) clear(counted *countedConn) *gate {
 	return g
 }
 
-// admit counts a connection in. What it returns is for the client it refuses.
-func (s *Server) admit(c *countedConn) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closing:
-		return "[UNAVAILABLE] Server is shutting down"
-	case len(s.conns) >= s.Limits.Connections:
-		return "[UNAVAILABLE] Too many connections, try again later"
-	case s.addresses[c.addr] >= s.Limits.PerAddress:
-		return "[UNAVAILABLE] Too many connections from your address"
-	}
-	s.conns[c] = struct{}{}
-	s.addresses[c.addr]++
-	s.wg.Add(1)
-	if s.Observer != nil {
-		s.Observer.SessionOpened()
-	}
-	return ""
-}
-
-func (s *Server) left(c *countedConn) {
-	s.mu.Lock()
-	delete(s.conns, c)
-	if s.addresses[c.addr]--; s.addresses[c.addr] == 0 {
-		delete(s.addresses, c.addr)
-	}
-	s.mu.Unlock()
-	if s.Observer != nil {
-		s.Observer.SessionClosed()
-	}
-	s.wg.Done()
+// refusals are what a client hears that is not let in.
+var refusals = map[sessions.Refusal]string{
+	sessions.Draining:  "[UNAVAILABLE] Server is shutting down",
+	sessions.Full:      "[UNAVAILABLE] Too many connections, try again later",
+	sessions.PerClient: "[UNAVAILABLE] Too many connections from your address",
 }
 
 // refusalTime is how long a refused client may take to read why.
@@ -110,7 +86,6 @@ func clientAddr(conn net.Conn) netip.Addr {
 type countedConn struct {
 	net.Conn
 	server *Server
-	addr   netip.Addr
 	once   sync.Once
 }
 
@@ -119,7 +94,10 @@ func (c *countedConn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
 		err = c.Conn.Close()
-		c.server.left(c)
+		if c.server.Observer != nil {
+			c.server.Observer.SessionClosed()
+		}
+		c.server.conns.Leave(c)
 	})
 	return err
 }
@@ -160,11 +138,6 @@ func (f *feed) Close() error {
 
 // Addr implements [net.Listener].
 func (f *feed) Addr() net.Addr { return &net.TCPAddr{} }
-
-func isTemporary(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
-		errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.ENOBUFS) || errors.Is(err, syscall.ENOMEM)
-}
 
 // quiet takes go-imap's log lines: what clients do wrong is worth no more than
 // a debug line; a panic, which go-imap survives, is.

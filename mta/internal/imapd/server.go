@@ -30,6 +30,7 @@ import (
 	"github.com/emersion/go-imap/v2/imapserver"
 
 	"github.com/wasmta/wasmta/mta/internal/mailbox"
+	"github.com/wasmta/wasmta/mta/internal/sessions"
 )
 
 // Accounts tells who may log in.
@@ -89,13 +90,12 @@ type Server struct {
 	feeds [kinds]*feed
 	kept  atomic.Int64 // octets that sessions keep of messages (keeper)
 
-	mu        sync.Mutex // guards what follows
-	closing   bool
-	listeners map[net.Listener]struct{}
-	sessions  map[*session]struct{}
-	conns     map[*countedConn]struct{}
-	addresses map[netip.Addr]int
-	wg        sync.WaitGroup // accept loops, go-imap's loops and open connections
+	conns sessions.Pool[*countedConn]
+	loops sync.WaitGroup // go-imap's
+
+	mu       sync.Mutex // guards what follows
+	closing  bool
+	sessions map[*session]struct{}
 }
 
 // A kind of connection is one that offers the same capabilities.
@@ -129,10 +129,8 @@ var caps = imap.CapSet{
 
 func (s *Server) init() {
 	s.Limits = s.Limits.withDefaults()
-	s.listeners = map[net.Listener]struct{}{}
 	s.sessions = map[*session]struct{}{}
-	s.conns = map[*countedConn]struct{}{}
-	s.addresses = map[netip.Addr]int{}
+	s.conns.Connections, s.conns.PerAddress, s.conns.Log = s.Limits.Connections, s.Limits.PerAddress, s.Log
 	for k := range kinds {
 		options := &imapserver.Options{
 			NewSession:   s.newSession,
@@ -144,7 +142,7 @@ func (s *Server) init() {
 			options.TLSConfig = s.TLS // for the capability; the gate does STARTTLS
 		}
 		s.feeds[k] = newFeed()
-		s.wg.Go(func() { imapserver.New(options).Serve(s.feeds[k]) })
+		s.loops.Go(func() { imapserver.New(options).Serve(s.feeds[k]) })
 	}
 }
 
@@ -154,38 +152,11 @@ var ErrClosed = errors.New("imapd: server closed")
 // Serve accepts sessions on ln until Shutdown, which also closes ln.
 func (s *Server) Serve(ln net.Listener) error {
 	s.once.Do(s.init)
-	s.mu.Lock()
-	if s.closing {
-		s.mu.Unlock()
-		ln.Close()
-		return ErrClosed
+	if err := s.conns.Serve(ln, s.accept); err != nil {
+		return err
 	}
-	s.listeners[ln] = struct{}{}
-	s.wg.Add(1)
-	s.mu.Unlock()
-	defer s.wg.Done()
-	for {
-		conn, err := ln.Accept()
-		if err != nil {
-			s.mu.Lock()
-			closing := s.closing
-			s.mu.Unlock()
-			if closing {
-				return ErrClosed
-			}
-			if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() || isTemporary(err) {
-				s.Log.Warn("accept", "listener", "imap", "err", err)
-				time.Sleep(acceptPause)
-				continue
-			}
-			return err
-		}
-		s.accept(conn)
-	}
+	return ErrClosed
 }
-
-// acceptPause is the wait after an accept that failed for want of file handles.
-const acceptPause = 50 * time.Millisecond
 
 // Shutdown stops accepting and ends every session with BYE as soon as it has
 // answered the command in hand. It waits until all are gone, or until ctx ends:
@@ -194,32 +165,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.once.Do(s.init)
 	s.mu.Lock()
 	s.closing = true
-	for ln := range s.listeners {
-		ln.Close()
-	}
 	for sess := range s.sessions {
 		sess.cancel() // a login that is slowed down, too
 		sess.gate.end("Server is shutting down")
 	}
 	s.mu.Unlock()
+	s.conns.Drain(func(*countedConn) {})
 	for _, f := range s.feeds {
 		f.Close()
 	}
-	done := make(chan struct{})
-	go func() {
-		s.wg.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-	}
-	s.mu.Lock()
-	for conn := range s.conns {
-		conn.Conn.Close() // not the gate, which would wait for the client
-	}
-	s.mu.Unlock()
-	<-done
-	return ctx.Err()
+	err := s.conns.Wait(ctx, func(c *countedConn) { c.Conn.Close() }) // not the gate, which would wait for the client
+	s.loops.Wait()
+	return err
 }

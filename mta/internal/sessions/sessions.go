@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -69,17 +71,12 @@ func (p *Pool[S]) Serve(l net.Listener, begin func(net.Conn)) error {
 	}
 }
 
-// isPassing tells whether Accept may work again: too many open files, or a
-// client that was gone again.
+// passing are the errors after which Accept may work again: too many open
+// files, no memory, a client that was gone again.
+var passing = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR}
+
 func isPassing(err error) bool {
-	if errors.Is(err, net.ErrClosed) {
-		return false
-	}
-	temporary, ok := errors.AsType[interface {
-		error
-		Temporary() bool
-	}](err)
-	return ok && temporary.Temporary()
+	return slices.ContainsFunc(passing, func(e error) bool { return errors.Is(err, e) })
 }
 
 func (p *Pool[S]) track(l net.Listener) bool {

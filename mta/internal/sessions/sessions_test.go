@@ -142,7 +142,7 @@ func TestServeOutlivesAcceptsThatFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer theirs.Close()
-		l := &sickListener{errs: []error{syscall.EMFILE, syscall.ENFILE}, conn: ours, closed: make(chan struct{})}
+		l := &sickListener{errs: []error{syscall.EMFILE, syscall.ECONNABORTED}, conn: ours, closed: make(chan struct{})}
 		p := &Pool[net.Conn]{}
 		begun := make(chan net.Conn, 1)
 		done := make(chan error, 1)
