@@ -60,13 +60,25 @@ func (r *Runtime) load(ctx context.Context, opts LoadOptions) (*Plugin, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := r.newPlugin(opts)
-	if err := p.prepare(ctx, code); err != nil {
-		_ = p.runtime.Close(ctx) // has nothing of ours to lose
+	p, err := r.prepared(ctx, opts, code)
+	if err != nil && r.emptyCache(err) {
+		p, err = r.prepared(ctx, opts, code)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := r.add(p); err != nil {
 		p.shut(ctx)
+		return nil, err
+	}
+	return p, nil
+}
+
+// prepared is a new plugin after [Plugin.prepare].
+func (r *Runtime) prepared(ctx context.Context, opts LoadOptions, code []byte) (*Plugin, error) {
+	p := r.newPlugin(opts)
+	if err := p.prepare(ctx, code); err != nil {
+		_ = p.runtime.Close(ctx) // has nothing of ours to lose
 		return nil, err
 	}
 	return p, nil

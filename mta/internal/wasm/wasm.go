@@ -9,9 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,6 +71,26 @@ func newCache(dir string) (wazero.CompilationCache, error) {
 	}
 	return wazero.NewCompilationCacheWithDir(dir)
 }
+
+// emptyCache deletes the code that is kept, if err says that it is damaged: a
+// cache is no reason not to start. It is true if compiling is worth another try.
+func (r *Runtime) emptyCache(err error) bool {
+	if r.opts.CacheDir == "" || !strings.Contains(err.Error(), cacheError) {
+		return false
+	}
+	r.opts.Log.Warn("compilation cache is damaged, emptying it", "folder", r.opts.CacheDir, "err", err)
+	err = filepath.WalkDir(r.opts.CacheDir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err // the folders stay: the runtime writes into them
+		}
+		return os.Remove(path)
+	})
+	return err == nil || errors.Is(err, fs.ErrNotExist) // another plugin's Load may do the same
+}
+
+// cacheError is in all errors of the runtime that are about its cache; it has
+// no type of its own for them.
+const cacheError = "compilationcache: "
 
 // Close closes all plugins, waiting for the calls that are under way, and then
 // the runtime. ctx ends the waiting, not the closing.
