@@ -158,8 +158,10 @@ func TestDown(t *testing.T) {
 // away at once.
 func TestSilentNextHop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := &Relay{Hostname: "crepes.fr", Concurrency: 2, Routes: []Route{{"*", NewHop(SMTP, "192.0.2.1", 25, "", "")}}}
+		r := &Relay{Hostname: "crepes.fr", Routes: []Route{{"*", NewHop(SMTP, "192.0.2.1", 25, "", "")}}}
+		var dials atomic.Int32
 		r.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			dials.Add(1)
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
@@ -175,11 +177,14 @@ func TestSilentNextHop(t *testing.T) {
 				t.Errorf("%d messages took %v, want %v", n, got, took)
 			}
 		}
-		first := deliver(t, r, 2, "bob@hamburger.edu")
+		first := deliver(t, r, newPlaces, "bob@hamburger.edu")
 		synctest.Wait()
 		busy(10, trialWait)
 		busy(1000, 0)
 		first()
+		if got := dials.Load(); got != newPlaces {
+			t.Errorf("%d connections, want %d", got, newPlaces)
+		}
 	})
 }
 

@@ -24,6 +24,11 @@ const sweepAfter = time.Minute
 // turned away at once, so that a backlog does not wait again for each message.
 const trialWait = time.Second
 
+// newPlaces is how many attempts are made at once at a next hop that has not
+// answered yet. Some dozen dead hosts at a time are usual, and each attempt
+// keeps its caller until it times out.
+const newPlaces = 3
+
 var errClosed = errors.New("relay is closed")
 
 // A peer is a next hop with its limits and connections. It is up; or down
@@ -143,10 +148,14 @@ func (r *Relay) peerOf(hop Hop) *peer {
 
 // places is how many attempts may be under way.
 func (r *Relay) places(p *peer) int {
-	if p.down != nil {
+	most := or(r.Concurrency, DefaultConcurrency)
+	switch {
+	case p.down != nil:
 		return 1
+	case !p.answers:
+		return min(most, newPlaces)
 	}
-	return or(r.Concurrency, DefaultConcurrency)
+	return most
 }
 
 // begin counts an attempt.
@@ -197,11 +206,11 @@ func (r *Relay) tidy(p *peer) {
 func (r *Relay) up(p *peer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p.answers = true
-	if p.down != nil {
-		p.down = nil
-		r.admit(p)
+	if p.answers && p.down == nil {
+		return
 	}
+	p.answers, p.down = true, nil
+	r.admit(p)
 }
 
 // fell notes that no host of p could be reached. Who waits fails at once.
