@@ -45,8 +45,8 @@ func TestTwoServers(t *testing.T) {
 
 	submit(t, crepes, "alice@crepes.fr", "bob@hamburger.edu", filepath.Join(Root(t), "examples/messages/crepe.eml"))
 	e := crepes.Wait("the attempt while hamburger.edu is down", func(e Event) bool { return e.Msg() == "deferred" })
-	if got := e.Str("to"); got != "bob@hamburger.edu" {
-		t.Errorf("deferred is to %q", got)
+	if got := e.Str("rcpt"); got != "bob@hamburger.edu" {
+		t.Errorf("deferred is rcpt %q", got)
 	}
 	id := e.Str("queue_id")
 	if out, _, code := crepes.Command("", "queue", "list"); code != 0 || !strings.Contains(out, id) {

@@ -203,7 +203,7 @@ func (p *Pipeline) logFailure(stage string, tx *mail.Transaction, err error) {
 	if e, ok := errors.AsType[*panicError](err); ok {
 		log = log.With("stack", string(e.stack))
 	}
-	log.Error("plugin failed", "queue_id", tx.ID, "stage", stage, "error", err.Error())
+	log.Error("plugin failed", "queue_id", tx.ID, "stage", stage, "err", err.Error())
 }
 
 // logVerdict says which stage decided a message's fate; what became of it is

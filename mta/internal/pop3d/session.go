@@ -83,8 +83,12 @@ func (s *session) run(ctx context.Context) {
 		s.conn.Close() // says that it ends (RFC 8446 §6.1)
 	}
 	if s.account != "" {
-		s.srv.log.Info("session ended", "listener", "pop3", "account", s.account, "client", s.client,
-			"retrieved", s.drop.retrieved, "deleted", s.drop.removed, "err", err)
+		attrs := []any{"listener", "pop3", "account", s.account, "client", s.client,
+			"retrieved", s.drop.retrieved, "deleted", s.drop.removed}
+		if err != nil {
+			attrs = append(attrs, "err", err)
+		}
+		s.srv.log.Info("session ended", attrs...)
 	}
 }
 

@@ -18,8 +18,8 @@ const maxLogged = 10
 func (q *Queue) logQueued(e *Entry, more ...any) {
 	attrs := []any{
 		"queue_id", e.ID,
-		"from", orNull(e.Envelope.ReversePath),
-		"to", recipients(e),
+		"reverse_path", orNull(e.Envelope.ReversePath),
+		"rcpt", recipients(e),
 		"size", e.Size,
 	}
 	if e.Client.Addr.IsValid() {
@@ -60,8 +60,8 @@ func (q *Queue) logSettled(e *Entry, s *sorted, now time.Time) {
 		}
 		attrs := []any{
 			"queue_id", e.ID,
-			"from", orNull(e.Envelope.ReversePath),
-			"to", o.rcpt.Path.String(),
+			"reverse_path", orNull(e.Envelope.ReversePath),
+			"rcpt", o.rcpt.Path.String(),
 			"size", e.Size,
 			"delay", delay.Round(time.Millisecond),
 			"attempts", e.Attempts,
@@ -79,15 +79,15 @@ func (q *Queue) logSettled(e *Entry, s *sorted, now time.Time) {
 }
 
 func (q *Queue) logHeld(e *Entry) {
-	q.Log.Error("held", "queue_id", e.ID, "from", orNull(e.Envelope.ReversePath), "to", recipients(e), "reason", e.Held)
+	q.Log.Error("held", "queue_id", e.ID, "reverse_path", orNull(e.Envelope.ReversePath), "rcpt", recipients(e), "reason", e.Held)
 }
 
 func (q *Queue) logOperated(event, who string, e *Entry) {
 	q.Log.LogAttrs(context.Background(), slog.LevelInfo, event,
 		slog.String("queue_id", string(e.ID)),
 		slog.String("who", who),
-		slog.String("from", orNull(e.Envelope.ReversePath)),
-		slog.String("to", recipients(e)),
+		slog.String("reverse_path", orNull(e.Envelope.ReversePath)),
+		slog.String("rcpt", recipients(e)),
 		slog.Int64("size", e.Size))
 }
 

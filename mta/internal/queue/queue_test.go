@@ -495,9 +495,9 @@ func TestFateCanBeReadFromTheLog(t *testing.T) {
 		b.stop()
 		size := fmt.Sprintf("size=%d", len(crepe))
 		for _, want := range [][]string{
-			{"msg=queued", "from=alice@crepes.fr", "to=bob@hamburger.edu", size},
-			{"msg=deferred", "from=alice@crepes.fr", "to=bob@hamburger.edu", size, "delay=0s", "next_hop=mx.hamburger.edu:25", `reply="451 4.3.0 busy"`, "next_try="},
-			{"msg=relayed", "from=alice@crepes.fr", "to=bob@hamburger.edu", size, "delay=1m0s", "next_hop=mx.hamburger.edu:25", `reply="250 2.0.0 ok"`},
+			{"msg=queued", "reverse_path=alice@crepes.fr", "rcpt=bob@hamburger.edu", size},
+			{"msg=deferred", "reverse_path=alice@crepes.fr", "rcpt=bob@hamburger.edu", size, "delay=0s", "next_hop=mx.hamburger.edu:25", `reply="451 4.3.0 busy"`, "next_try="},
+			{"msg=relayed", "reverse_path=alice@crepes.fr", "rcpt=bob@hamburger.edu", size, "delay=1m0s", "next_hop=mx.hamburger.edu:25", `reply="250 2.0.0 ok"`},
 		} {
 			if !slices.ContainsFunc(strings.Split(b.log.String(), "\n"), func(line string) bool {
 				return !slices.ContainsFunc(append(want, "queue_id="+string(id)), func(s string) bool { return !strings.Contains(line, s) })
