@@ -266,7 +266,13 @@ func (b *box) add(messages []Message) error {
 	for i := range messages {
 		records[i] = messages[i].record()
 	}
-	if err := b.list.add(records); err != nil {
+	err := b.list.add(records)
+	if errors.Is(err, os.ErrNotExist) { // someone removed the folder, and a delivery made it anew
+		if err = b.list.write(b.messages); err == nil {
+			err = b.list.add(records)
+		}
+	}
+	if err != nil {
 		return err
 	}
 	b.changed()

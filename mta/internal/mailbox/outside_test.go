@@ -45,6 +45,30 @@ func fileOf(t testing.TB, m *Mailbox, uid UID) string {
 	return m.box.path(&v.Messages[place])
 }
 
+// Someone empties a mailbox by removing its folder, while the server runs.
+// What is delivered then is read, with UIDs that no message had before.
+func TestFolderIsRemoved(t *testing.T) {
+	s := open(t, t.TempDir())
+	deliver(t, s, "", "", crepe)
+	m := mailbox(t, s, Inbox)
+	before := view(t, m)
+	for range 2 {
+		if err := os.RemoveAll(bobs(s)); err != nil {
+			t.Fatal(err)
+		}
+		deliver(t, s, "", "", crepe)
+		after := view(t, m)
+		if len(after.Messages) != 1 || after.Messages[0].UID != before.UIDNext || after.UIDValidity != before.UIDValidity {
+			t.Fatalf("got %d messages, UIDNEXT %d and UIDVALIDITY %d after %d and %d", len(after.Messages), after.UIDNext, after.UIDValidity,
+				before.UIDNext, before.UIDValidity)
+		}
+		before = after
+	}
+	if again := view(t, mailbox(t, open(t, s.root), Inbox)); again.UIDValidity != before.UIDValidity || again.UIDNext != before.UIDNext || len(again.Messages) != 1 {
+		t.Errorf("a new store has %d messages, UIDNEXT %d; want 1, %d", len(again.Messages), again.UIDNext, before.UIDNext)
+	}
+}
+
 func TestOtherProgramsChangeTheMaildir(t *testing.T) {
 	s := open(t, t.TempDir())
 	for range 4 {
