@@ -98,13 +98,13 @@ func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules
 		return nil, errNoModule
 	}
 	plugin, err := runtime.Load(ctx, wasm.LoadOptions{
-		Name: s.Name, Wasm: module, Config: s.Config, MemoryLimit: int64(s.Memory),
+		Name: s.Name, Wasm: module, Config: s.Config, MemoryLimit: int64(s.Memory), Timeout: s.Timeout,
 	})
 	if err != nil {
 		return nil, err
 	}
 	stage := &pipeline.Stage{
-		Name: s.Name, Guest: plugin, Timeout: s.Timeout, OnError: pipeline.OnError(s.OnError),
+		Name: s.Name, Guest: plugin, Timeout: wasm.MaxWait + s.Timeout, OnError: pipeline.OnError(s.OnError),
 	}
 	if s.When != "" {
 		when, err := condition.Compile(s.When)

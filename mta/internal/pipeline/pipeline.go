@@ -52,7 +52,7 @@ type Stage struct {
 	Name    string
 	Guest   Guest
 	When    Condition     // nil: always
-	Timeout time.Duration // zero: DefaultTimeout
+	Timeout time.Duration // of all that the guest does, waiting included; zero: DefaultTimeout
 	OnError OnError
 }
 

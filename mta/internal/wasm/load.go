@@ -21,7 +21,11 @@ import (
 const (
 	DefaultMemoryLimit = 64 << 20 // octets; a Go guest needs 7 MiB, and room for a large message
 	DefaultLoadTimeout = 30 * time.Second
-	maxModule          = 100 << 20 // octets; the largest runtime in use (Ruby) has 31 MiB
+	// MaxWait is how long a message waits for an instance to come free: as
+	// long as its client waits for a reply at least (RFC 5321 §4.5.3.2.6),
+	// shared by a few stages.
+	MaxWait   = time.Minute
+	maxModule = 100 << 20 // octets; the largest runtime in use (Ruby) has 31 MiB
 )
 
 // LoadOptions describe one plugin.
@@ -32,6 +36,7 @@ type LoadOptions struct {
 	MemoryLimit int64           // octets of each instance; zero: DefaultMemoryLimit
 	Instances   int             // that run at once, at most; zero: one for each processor
 	LoadTimeout time.Duration   // of _initialize and on_load; zero: DefaultLoadTimeout
+	Timeout     time.Duration   // of one hook, once the guest is ready; zero: what the caller's context says
 	Limits      host.Limits     // of one call; zero fields have their defaults
 }
 
@@ -109,6 +114,7 @@ func (r *Runtime) newPlugin(opts LoadOptions) *Plugin {
 		limits:      opts.Limits,
 		memoryLimit: opts.MemoryLimit,
 		loadTimeout: opts.LoadTimeout,
+		timeout:     opts.Timeout,
 		log:         r.opts.Log.With("plugin", opts.Name),
 		now:         r.opts.Now,
 	}

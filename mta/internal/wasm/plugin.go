@@ -26,6 +26,7 @@ type Plugin struct {
 	limits      host.Limits
 	memoryLimit int64
 	loadTimeout time.Duration
+	timeout     time.Duration // of a hook; zero: none of its own
 	log         *slog.Logger
 	now         func() time.Time
 
@@ -52,23 +53,29 @@ func (p *Plugin) Hooks() []string { return slices.Clone(p.hooks) }
 
 // Handle asks a hook about a transaction; a hook that the plugin does not have
 // answers continue. What the plugin did is in tx when Handle returns; with an
-// error, which is an [*Error], tx is as it was. ctx bounds how long it takes,
-// the wait for a free instance included.
+// error, which is an [*Error], tx is as it was. The guest has the plugin's
+// timeout for it, counted from when it is ready: what other messages do to the
+// pool costs this one some waiting, up to [MaxWait], and not its verdict. ctx
+// bounds all of it.
 func (p *Plugin) Handle(ctx context.Context, hook string, tx *mail.Transaction) (mail.Answer, error) {
 	if !slices.Contains(p.hooks, hook) {
 		return mail.Answer{}, nil
 	}
-	inst, err := p.acquire(ctx, hook)
+	inst, err := p.await(ctx, hook)
 	if err != nil {
 		return mail.Answer{}, err
 	}
-	answer, err := p.ask(ctx, inst, hook, tx)
-	if stale(ctx, err) {
+	timed, cancel := p.timed(ctx)
+	defer func() { cancel() }()
+	answer, err := p.ask(timed, inst, hook, tx)
+	if stale(timed, err) {
 		// The runtime closed an idle instance: its last call and that call's
 		// deadline ended together. Nothing was done, so a new one may.
 		inst.discard(ctx)
 		if inst, err = p.fresh(ctx); err == nil {
-			answer, err = p.ask(ctx, inst, hook, tx)
+			cancel()
+			timed, cancel = p.timed(ctx)
+			answer, err = p.ask(timed, inst, hook, tx)
 		}
 	}
 	p.release(ctx, inst, err)
@@ -82,6 +89,21 @@ func (p *Plugin) Handle(ctx context.Context, hook string, tx *mail.Transaction) 
 func stale(ctx context.Context, err error) bool {
 	exit, ok := errors.AsType[*sys.ExitError](err)
 	return ok && isContextExit(exit) && ctx.Err() == nil
+}
+
+// timed is ctx with the time of one hook.
+func (p *Plugin) timed(ctx context.Context) (context.Context, context.CancelFunc) {
+	if p.timeout <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, p.timeout)
+}
+
+// await is acquire within MaxWait.
+func (p *Plugin) await(ctx context.Context, hook string) (*instance, error) {
+	ctx, cancel := context.WithTimeout(ctx, MaxWait)
+	defer cancel()
+	return p.acquire(ctx, hook)
 }
 
 // ask runs one hook in an instance, and puts what it did into tx.

@@ -336,6 +336,39 @@ func TestOneGuestDoesNotHurtTheOthers(t *testing.T) {
 	wg.Wait()
 }
 
+// TestWaitingIsNotTheMessagesTime has one instance, which others keep busy for
+// longer than the time of a hook: the message that waits for it is answered
+// all the same.
+func TestWaitingIsNotTheMessagesTime(t *testing.T) {
+	m := module{min: 1}
+	m.fn(abi.HookMessage, forever, i32(0))
+	m.fn(abi.HookHelo, i32(0))
+	rt := newRuntime(t, Options{})
+	const timeout = 50 * time.Millisecond
+	p, err := rt.Load(t.Context(), LoadOptions{Name: "test", Wasm: m.bytes(), Instances: 1, Timeout: timeout})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var loops sync.WaitGroup
+	defer loops.Wait()
+	for range 4 {
+		loops.Go(func() {
+			_, err := p.Handle(t.Context(), abi.HookMessage, transaction())
+			if e, ok := errors.AsType[*Error](err); !ok || e.Kind != KindTimeout {
+				t.Errorf("the endless loop: got %v, want a time-out", err)
+			}
+		})
+	}
+	for len(p.slots) == 0 {
+		runtime.Gosched()
+	}
+	for range 20 {
+		if _, err := p.Handle(t.Context(), abi.HookHelo, transaction()); err != nil {
+			t.Errorf("one that waits: %v", err)
+		}
+	}
+}
+
 func TestPoolIsBounded(t *testing.T) {
 	rt := newRuntime(t, Options{})
 	p, err := rt.Load(t.Context(), LoadOptions{Name: "test", Wasm: hostile()["endless loop"].code, Instances: 1})
