@@ -101,7 +101,7 @@ func sendNumbered(addr string, stop <-chan struct{}, number *atomic.Int64, acked
 		n := fmt.Sprint(number.Add(1))
 		body := "line\r\n"
 		if len(n)%2 == 0 { // some too large for the index of the spool
-			body = strings.Repeat("a longer line of this message\r\n", 3000)
+			body = strings.Repeat("a longer line of this message\r\n", 6000)
 		}
 		ok := say(250, "MAIL FROM:<alice@crepes.fr>") && say(250, "RCPT TO:<bob@hamburger.edu>") &&
 			say(250, "RCPT TO:<carol@relay.example>") && say(354, "DATA") &&

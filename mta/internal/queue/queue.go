@@ -48,14 +48,14 @@ import (
 const (
 	DefaultConcurrency = 50                 // attempts at once: enough to hide a slow next hop, few enough for any host
 	DefaultExpireAfter = 5 * 24 * time.Hour // RFC 5321 §4.5.4.1: at least 4 to 5 days
-	DefaultWindow      = 1000               // fresh messages in memory; with maxInMemory each, 64 MB
+	DefaultWindow      = 500                // fresh messages in memory; with maxInMemory each, 64 MB
 	DefaultLease       = 2 * time.Minute    // then another node takes over from one that died
 	DefaultGrace       = 20 * time.Second   // for attempts in flight, when the server stops
 )
 
 // maxInMemory is the largest content, in octets, that goes to its first attempt
 // from memory. Larger ones are read back from the store.
-const maxInMemory = 64 << 10
+const maxInMemory = 128 << 10
 
 // A Queue keeps messages until they are done with. Its fields do not change
 // once it is used. Safe for concurrent use.

@@ -76,7 +76,7 @@ type Server struct {
 	Directory   Directory      // nil: no local recipients and no AUTH
 	RelayAllow  []netip.Prefix // clients that may relay without AUTH
 	Resolver    Resolver       // nil: clients have no names
-	TempDir     string         // for content over 64 KiB; empty: the system's
+	TempDir     string         // for content over 128 KiB; empty: the system's
 	Log         *slog.Logger   // nil: no log
 	Observer    Observer       // nil: nobody counts
 
@@ -134,7 +134,7 @@ const (
 	maxCommandLine = 4096    // with CRLF; eight times what RFC 5321 §4.5.3.1.4 asks for, for long parameters
 	maxAuthLine    = 12288   // RFC 4954 §4
 	maxSkip        = 1 << 20 // octets of one overlong command line before the session ends
-	memoryContent  = 64 << 10
+	memoryContent  = 128 << 10
 	lookupTimeout  = 2 * time.Second // for a client's name; it is a comment in Received:
 	lingerTime     = time.Second     // for octets on their way when a session ends
 	lingerOctets   = 4 << 20

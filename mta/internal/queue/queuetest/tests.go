@@ -27,7 +27,7 @@ func testPut(t *testing.T, f *fixture) {
 }
 
 func testExists(t *testing.T, f *fixture) {
-	for n, size := range []int{len(text), 100 << 10} {
+	for n, size := range []int{len(text), 300 << 10} {
 		first := bytes.Repeat([]byte("1"), size)
 		if err := f.store.Put(ctx, entry(n), mail.Bytes(first), time.Time{}); err != nil {
 			t.Fatal(err)
@@ -45,7 +45,7 @@ func testExists(t *testing.T, f *fixture) {
 }
 
 func testContent(t *testing.T, f *fixture) {
-	sizes := []int{0, 1, 4096, 64<<10 - 1, 64 << 10, 64<<10 + 1, 3 << 20}
+	sizes := []int{0, 1, 4096, 64 << 10, 128<<10 - 1, 128 << 10, 128<<10 + 1, 3 << 20}
 	contents := map[mail.QueueID][]byte{}
 	for n, size := range sizes {
 		e := entry(n)
@@ -230,7 +230,7 @@ func testReopenActive(t *testing.T, f *fixture) {
 }
 
 func testUpdate(t *testing.T, f *fixture) {
-	for n, size := range []int{10, 100 << 10} {
+	for n, size := range []int{10, 300 << 10} {
 		content := random(size)
 		if err := f.store.Put(ctx, entry(n), mail.Bytes(content), time.Time{}); err != nil {
 			t.Fatal(err)
@@ -254,7 +254,7 @@ func testUpdate(t *testing.T, f *fixture) {
 }
 
 func testRemove(t *testing.T, f *fixture) {
-	for n, size := range []int{10, 100 << 10} {
+	for n, size := range []int{10, 300 << 10} {
 		if err := f.store.Put(ctx, entry(n), mail.Bytes(random(size)), time.Time{}); err != nil {
 			t.Fatal(err)
 		}

@@ -202,7 +202,7 @@ func TestDamagedRecordIsHeldAndCanBeDropped(t *testing.T) {
 func TestWhatACrashLeftIsRemoved(t *testing.T) {
 	dir := t.TempDir()
 	s := mustOpen(t, dir)
-	large := put(t, s, 100<<10)
+	large := put(t, s, 2*maxInline)
 	s.Close()
 	for _, name := range []string{"0ORPHAN000000000", string(large.ID) + temporary} {
 		if err := os.WriteFile(filepath.Join(dir, contentFolder, name), []byte("x"), 0o600); err != nil {
@@ -224,7 +224,7 @@ func TestRemovalIsWrittenWithoutAnotherChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := mustOpen(t, dir)
 		defer s.Close()
-		for _, size := range []int{100, 100 << 10} {
+		for _, size := range []int{100, 2 * maxInline} {
 			put(t, s, size)
 		}
 		now := time.Now()
@@ -317,7 +317,7 @@ func TestFailingFileOperationsLeaveNothingBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := benchEntry(time.Now())
-		err = s.Put(ctx, e, mail.Bytes(make([]byte, 100<<10)), time.Now().Add(time.Hour))
+		err = s.Put(ctx, e, mail.Bytes(make([]byte, 2*maxInline)), time.Now().Add(time.Hour))
 		failed := files.left < 0
 		if failed != (err != nil) || failed && !errors.Is(err, errFault) {
 			t.Errorf("the fault at operation %d: put says %v", n, err)

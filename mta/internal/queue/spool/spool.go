@@ -2,7 +2,7 @@
 // with small contents in it, and large contents as files beside it. It belongs
 // to one process at a time.
 //
-//	index.bolt       entries, when they are due, contents of up to 64 KiB
+//	index.bolt       entries, when they are due, contents of up to 128 KiB
 //	content/ID       one larger content
 //	content/ID.tmp   one that is being written
 //
@@ -37,8 +37,9 @@ const (
 	contentFolder = "content"
 
 	// maxInline is the largest content, in octets, that is kept in the index.
-	// A file of its own costs two more syncs.
-	maxInline = 64 << 10
+	// A file of its own costs two more syncs: relaying messages of 100 KB, 50
+	// sessions, two cores, was 1070/s with files and 1780/s without.
+	maxInline = 128 << 10
 
 	// lockWait is how long to wait for another process to let go of the
 	// index. One that was killed has let go at once.
