@@ -119,7 +119,7 @@ func printTable(w, notes io.Writer, messages iter.Seq2[admin.Message, error], no
 		if n++; n == 1 {
 			fmt.Fprintln(out, "ID\tSTATE\tAGE\tSIZE\tFROM\tTO\tNEXT TRY\tREASON")
 		}
-		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.State, span(now.Sub(m.Received)), octets(m.Size),
+		fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.State, admin.Age(now.Sub(m.Received)), octets(m.Size),
 			pathText(m.ReversePath), recipientsText(&m), nextTry(&m, now), reason(&m))
 	}
 	if n == 0 {
@@ -150,7 +150,7 @@ func nextTry(m *admin.Message, now time.Time) string {
 	case m.State != queue.Waiting:
 		return "-"
 	case m.NextTry.After(now):
-		return "in " + span(m.NextTry.Sub(now))
+		return "in " + admin.Age(m.NextTry.Sub(now))
 	}
 	return "now"
 }
@@ -165,19 +165,6 @@ func reason(m *admin.Message) string {
 		}
 	}
 	return ""
-}
-
-// span writes a duration in its largest unit.
-func span(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%ds", int(max(d, 0).Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%dm", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%dd", int(d.Hours()/24))
 }
 
 // octets writes a size in its largest unit.

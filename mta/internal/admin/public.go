@@ -84,7 +84,7 @@ type count struct {
 }
 
 func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
-	v := view{About: s.About, Uptime: age(s.now().Sub(s.About.Since))}
+	v := view{About: s.About, Uptime: Age(s.now().Sub(s.About.Since))}
 	v.State = s.state()
 	if s.Status != nil {
 		v.Status = s.Status()
@@ -96,7 +96,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	}
 	v.Queue = []count{{queue.Waiting, stats.Waiting}, {queue.Active, stats.Active}, {queue.Held, stats.Held}}
 	if !stats.Oldest.IsZero() {
-		v.Oldest = age(s.now().Sub(stats.Oldest))
+		v.Oldest = Age(s.now().Sub(stats.Oldest))
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	if err := page.Execute(w, v); err != nil {
@@ -104,8 +104,8 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// age writes a duration as people say it: "3m", "2h", "5d".
-func age(d time.Duration) string {
+// Age writes a duration as people say it: "3m", "2h", "5d".
+func Age(d time.Duration) string {
 	switch {
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", int(max(d, 0).Seconds()))

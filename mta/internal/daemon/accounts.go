@@ -57,7 +57,7 @@ func accountConfig(cfg *config.Config) account.Config {
 // with the current directory.
 func (c *current) Authenticate(ctx context.Context, login, password string, client netip.Addr) (string, error) {
 	g := c.acquire()
-	defer g.release()
+	defer c.release(g)
 	return g.directory.Authenticate(ctx, login, password, client)
 }
 
@@ -77,14 +77,14 @@ func (l logins) Authenticate(ctx context.Context, login, password string, client
 // Recipient implements [smtpd.Directory].
 func (c *current) Recipient(_ context.Context, p mail.Path) (local, exists bool, err error) {
 	g := c.acquire()
-	defer g.release()
+	defer c.release(g)
 	return g.directory.Recipient(p)
 }
 
 // known tells the message store which accounts there are.
 func (c *current) known(name string) (string, bool) {
 	g := c.acquire()
-	defer g.release()
+	defer c.release(g)
 	return g.directory.Known(name)
 }
 
@@ -120,10 +120,14 @@ func refuseDemo(ctx context.Context, cfg *config.Config, dir *account.Directory)
 		"set other passwords with `mta account passwd`, or listen on 127.0.0.1 only")}
 }
 
-// DemoAccounts returns the accounts that have the demo password.
+// DemoAccounts returns the accounts that have the demo password. A server that
+// others can reach has none (refuseDemo), so it does not look again.
 func (s *Server) DemoAccounts(ctx context.Context) []string {
+	if !s.cfg.Listen.LoopbackOnly() {
+		return nil
+	}
 	g := s.current.acquire()
-	defer g.release()
+	defer s.current.release(g)
 	demo, err := g.directory.DemoAccounts(ctx)
 	if err != nil {
 		return nil // the first login will say why
@@ -134,7 +138,7 @@ func (s *Server) DemoAccounts(ctx context.Context) []string {
 // Accounts returns the names of all accounts.
 func (s *Server) Accounts() []string {
 	g := s.current.acquire()
-	defer g.release()
+	defer s.current.release(g)
 	names, err := g.directory.Names()
 	if err != nil {
 		return nil

@@ -182,7 +182,7 @@ func (s *Server) status() admin.Status {
 		st.Listeners = append(st.Listeners, admin.Listener{Protocol: l.Protocol, Address: l.Addr.String(), TLS: l.TLS})
 	}
 	g := s.current.acquire()
-	defer g.release()
+	defer s.current.release(g)
 	st.Stages = len(g.pipeline.Stages)
 	return st
 }
@@ -215,7 +215,7 @@ func (s *Server) Run(ctx context.Context, reload <-chan os.Signal) error {
 	for _, l := range s.listeners {
 		s.log.Info("listening", "listener", l.Protocol, "addr", l.Addr.String())
 	}
-	s.log.Info("serving", "hostname", s.cfg.Hostname, "pipeline", s.cfg.File, "stages", len(s.current.gen.pipeline.Stages))
+	s.log.Info("serving", "hostname", s.cfg.Hostname, "pipeline", s.cfg.File, "stages", len(s.cfg.Pipeline))
 
 	err := s.wait(ctx, reload, failed)
 	s.log.Info("draining")
@@ -271,9 +271,7 @@ func (s *Server) shutdown(which func(service) bool) {
 // close frees everything, in the order opposite to the way of mail.
 func (s *Server) close() error {
 	s.retired.Wait()
-	if g := s.current.replace(nil); g != nil {
-		g.retire(context.Background())
-	}
+	s.current.end(context.Background())
 	return errors.Join(s.mailboxes.Close(), s.store.Close())
 }
 
@@ -284,9 +282,7 @@ func (s *Server) abandon(ctx context.Context) {
 			l.Close()
 		}
 	}
-	if g := s.current.replace(nil); g != nil {
-		g.retire(ctx)
-	}
+	s.current.end(ctx)
 	if s.mailboxes != nil {
 		s.mailboxes.Close()
 	}

@@ -18,53 +18,78 @@ type generation struct {
 	deliverer mail.Deliverer
 	close     func(context.Context) // frees what it holds; called once, after the last use
 
-	uses sync.WaitGroup // Add only under current.mu, while it is the current one
+	uses int // guarded by current.mu
 }
 
 // current hands out the generation in use. It stands where packages need a
-// policy, a directory or a deliverer for as long as the server runs.
+// policy, a directory or a deliverer for as long as the server runs. Before the
+// first replace it must not be asked.
 type current struct {
-	mu  sync.Mutex // guards gen
-	gen *generation
+	mu   sync.Mutex // guards what follows, and the uses of every generation
+	gen  *generation
+	free *sync.Cond // a use has ended
 }
 
 // acquire returns the current generation, to be released after use.
 func (c *current) acquire() *generation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.gen.uses.Add(1)
+	c.gen.uses++
 	return c.gen
 }
 
-func (g *generation) release() { g.uses.Done() }
+func (c *current) release(g *generation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	g.uses--
+	c.free.Broadcast()
+}
 
 // replace makes next the current generation and returns the one before it,
 // nil if it is the first.
 func (c *current) replace(next *generation) *generation {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.free == nil {
+		c.free = sync.NewCond(&c.mu)
+	}
 	before := c.gen
 	c.gen = next
 	return before
 }
 
-// retire waits until nothing uses g, which must not be current any more, and
-// frees what it holds.
-func (g *generation) retire(ctx context.Context) {
-	g.uses.Wait()
+// retire waits until nothing uses g and frees what it holds. A generation that
+// is still current then answers with errors: what is late at the server's end
+// is to be tried again.
+func (c *current) retire(ctx context.Context, g *generation) {
+	c.mu.Lock()
+	for g.uses > 0 {
+		c.free.Wait()
+	}
+	c.mu.Unlock()
 	g.close(ctx)
+}
+
+// end retires the current generation, if there is one.
+func (c *current) end(ctx context.Context) {
+	c.mu.Lock()
+	g := c.gen
+	c.mu.Unlock()
+	if g != nil {
+		c.retire(ctx, g)
+	}
 }
 
 // Check implements smtpd.Policy with the current pipeline.
 func (c *current) Check(ctx context.Context, tx *mail.Transaction) (mail.Verdict, error) {
 	g := c.acquire()
-	defer g.release()
+	defer c.release(g)
 	return g.pipeline.Check(ctx, tx)
 }
 
 // Deliver implements mail.Deliverer with the current ways.
 func (c *current) Deliver(ctx context.Context, m *mail.Message) []mail.Result {
 	g := c.acquire()
-	defer g.release()
+	defer c.release(g)
 	return g.deliverer.Deliver(ctx, m)
 }

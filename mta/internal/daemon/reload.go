@@ -102,7 +102,7 @@ func (s *Server) reload(ctx context.Context) error {
 	}
 	before := s.current.replace(gen)
 	s.loaded = cfg
-	s.retired.Go(func() { before.retire(context.WithoutCancel(ctx)) })
+	s.retired.Go(func() { s.current.retire(context.WithoutCancel(ctx), before) })
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -93,6 +94,24 @@ const (
 	NotifyFailure
 	NotifyDelay
 )
+
+// String is the value of NOTIFY, empty for the zero Notify. NEVER stands alone
+// (RFC 3461 §4.1).
+func (n Notify) String() string {
+	if n&NotifyNever != 0 {
+		return "NEVER"
+	}
+	var words []string
+	for _, w := range [...]struct {
+		bit  Notify
+		word string
+	}{{NotifySuccess, "SUCCESS"}, {NotifyFailure, "FAILURE"}, {NotifyDelay, "DELAY"}} {
+		if n&w.bit != 0 {
+			words = append(words, w.word)
+		}
+	}
+	return strings.Join(words, ",")
+}
 
 // An Envelope is what MAIL and RCPT said, as the pipeline left it.
 type Envelope struct {

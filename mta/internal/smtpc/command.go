@@ -62,7 +62,7 @@ func (t *transaction) putRcpt(rcpt *mail.Recipient) {
 	if t.offer.Has("DSN") { // RFC 3461 §4.1, §4.2
 		if rcpt.Notify != 0 {
 			w.WriteString(" NOTIFY=")
-			w.WriteString(notify(rcpt.Notify))
+			w.WriteString(rcpt.Notify.String())
 		}
 		if rcpt.ORCPT != "" {
 			w.WriteString(" ORCPT=")
@@ -70,23 +70,6 @@ func (t *transaction) putRcpt(rcpt *mail.Recipient) {
 		}
 	}
 	w.WriteString("\r\n")
-}
-
-// notify is the value of NOTIFY. NEVER stands alone (RFC 3461 §4.1).
-func notify(n mail.Notify) string {
-	if n&mail.NotifyNever != 0 {
-		return "NEVER"
-	}
-	var words []string
-	for _, w := range []struct {
-		bit  mail.Notify
-		word string
-	}{{mail.NotifySuccess, "SUCCESS"}, {mail.NotifyFailure, "FAILURE"}, {mail.NotifyDelay, "DELAY"}} {
-		if n&w.bit != 0 {
-			words = append(words, w.word)
-		}
-	}
-	return strings.Join(words, ",")
 }
 
 // orcpt is the value of ORCPT for what a mail.Recipient has of it.

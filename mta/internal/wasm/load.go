@@ -21,9 +21,9 @@ import (
 const (
 	DefaultMemoryLimit = 64 << 20 // octets; a Go guest needs 7 MiB, and room for a large message
 	DefaultLoadTimeout = 30 * time.Second
-	// MaxWait is how long a message waits for an instance to come free: as
-	// long as its client waits for a reply at least (RFC 5321 §4.5.3.2.6),
-	// shared by a few stages.
+	// MaxWait is how long a message waits for an instance to come free: its
+	// client waits ten minutes for the reply (RFC 5321 §4.5.3.2.6), and a
+	// pipeline has a few stages.
 	MaxWait   = time.Minute
 	maxModule = 100 << 20 // octets; the largest runtime in use (Ruby) has 31 MiB
 )

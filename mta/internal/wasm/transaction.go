@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/sdk/abi"
@@ -84,7 +83,7 @@ func recipients(in []mail.Recipient) []host.Recipient {
 	out := make([]host.Recipient, len(in))
 	for i, r := range in {
 		out[i] = host.Recipient{
-			Address: r.Path.String(), ORCPT: r.ORCPT, Notify: notify(r.Notify),
+			Address: r.Path.String(), ORCPT: r.ORCPT, Notify: r.Notify.String(),
 		}
 		out[i].Original = out[i].Address
 		if r.Original != r.Path {
@@ -92,26 +91,6 @@ func recipients(in []mail.Recipient) []host.Recipient {
 		}
 	}
 	return out
-}
-
-// notify is the parameter as RCPT has it (RFC 3461 §4.1).
-func notify(n mail.Notify) string {
-	if n == 0 {
-		return ""
-	}
-	if n&mail.NotifyNever != 0 {
-		return "NEVER"
-	}
-	var words []string
-	for _, w := range []struct {
-		bit  mail.Notify
-		word string
-	}{{mail.NotifySuccess, "SUCCESS"}, {mail.NotifyFailure, "FAILURE"}, {mail.NotifyDelay, "DELAY"}} {
-		if n&w.bit != 0 {
-			words = append(words, w.word)
-		}
-	}
-	return strings.Join(words, ",")
 }
 
 func checkPath(s string) (string, error) {
