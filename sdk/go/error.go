@@ -9,7 +9,7 @@ import (
 const (
 	ErrNotFound    = abi.NotFound
 	ErrBadArgument = abi.BadArg
-	ErrWrongStage  = abi.WrongStage  // this hook, or this session, cannot do that
+	ErrWrongStage  = abi.WrongStage  // not in this hook, or not with such a client
 	ErrNotGranted  = abi.NotGranted  // the operator did not grant it
 	ErrLimit       = abi.Limit       // a bound of the host is reached
 	ErrTimeout     = abi.Timeout     //

@@ -6,7 +6,7 @@ import (
 )
 
 // A Watch tells that a mailbox may have changed. C has something to receive
-// after each change, whoever made it: this session, another one, delivery or
+// after each change, whoever made it: one session or another, delivery or
 // another program; several changes may come as one. What changed is found by
 // [Mailbox.View] and [View.Since].
 type Watch struct {
