@@ -151,6 +151,7 @@ var allowed = map[string]string{
 	"plugins/route":                "sdk/go",
 	"plugins/stamp":                "sdk/go",
 	"sdk/abi":                      "",
+	"sdk/conformance/kit":          "sdk/abi sdk/host sdk/mimetree",
 	"sdk/go":                       "sdk/abi sdk/go/internal/guest",
 	"sdk/go/internal/guest":        "sdk/abi",
 	"sdk/go/mtatest":               "golang.org/x/tools/txtar gopkg.in/yaml.v3 sdk/abi sdk/go/internal/guest sdk/host sdk/mimetree",
