@@ -1,6 +1,7 @@
 // Package testpeer finds the real programs that tests talk to (swaks, mbsync,
-// postfix, mutt, curl) and installs those that are missing, so that one
-// command runs every test on a fresh machine.
+// postfix, mutt, curl) and that plugins are built with (compilers, script
+// runtimes), and installs those that are missing, so that one command runs
+// every test on a fresh machine.
 package testpeer
 
 import (
