@@ -9,7 +9,9 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"io"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -131,6 +133,18 @@ type Recipient struct {
 	Notify   Notify   `json:"notify,omitempty"`  //
 	Route    *NextHop `json:"route,omitempty"`   // set by a plugin: relay here, not where relay.routes says
 	Deliver  *Target  `json:"deliver,omitempty"` // set by a plugin: deliver here
+
+	// Refused is set once a stage refused this recipient and nobody has told
+	// the client so: delivery returns it at once.
+	Refused *Refusal `json:"refused,omitempty"`
+}
+
+// A Refusal is a stage's no to one recipient of a message, while others may
+// get it.
+type Refusal struct {
+	Code int    `json:"code"` // 4xx: for now; 5xx: for good
+	Enh  string `json:"enh,omitempty"`
+	Text string `json:"text"`
 }
 
 // A NextHop is a host that a plugin or a route names.
@@ -172,15 +186,38 @@ type Client struct {
 }
 
 // A Transaction is one message on its way in: from MAIL to the reply to the
-// end of DATA. One session owns it; it is not safe for concurrent use.
+// end of DATA. One session owns it; it is not safe for concurrent use. What is
+// before MAIL has one too, without an ID: then it is the session alone.
 type Transaction struct {
 	ID       QueueID
 	Received time.Time // when MAIL came
 	Client   Client
 	Envelope Envelope
-	Content  Content           // with our Received: on top
+	Content  Content           // with our Received: on top; nil: not there yet
 	Notes    map[string]string // what one stage left for a later one; nil until the first
 	Hold     string            // not empty: the queue keeps it until an operator decides; the reason
+	Discard  bool              // a hook before the content said so: it is answered 250 and dropped
+
+	SessionNotes map[string]string // as Notes, for the whole session
+	QueuedNotes  map[string]string // as Notes; they go with the message into the queue
+	Spared       []string          // the stages that are not asked again
+	SentBy       string            // the stage that this message comes from; empty: from a client
+
+	// More is queued together with this one, all or none: the parts that a
+	// stage gave a content of their own, and messages that plugins sent. None
+	// of them has a More.
+	More []*Transaction
+}
+
+// Fork returns a transaction of the same session and with the same content,
+// envelope and notes, which shares nothing with tx that either may change. It
+// has no ID, no recipients and no More.
+func (tx *Transaction) Fork() *Transaction {
+	f := *tx
+	f.ID, f.More, f.Envelope.Recipients = "", nil, nil
+	f.Notes, f.SessionNotes, f.QueuedNotes = maps.Clone(tx.Notes), maps.Clone(tx.SessionNotes), maps.Clone(tx.QueuedNotes)
+	f.Spared = slices.Clone(tx.Spared)
+	return &f
 }
 
 // A Message is what delivery hands on: one queued message for some of its
