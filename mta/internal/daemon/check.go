@@ -15,6 +15,7 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/account"
 	"github.com/wasmta/wasmta/mta/internal/admin"
 	"github.com/wasmta/wasmta/mta/internal/config"
+	"github.com/wasmta/wasmta/mta/internal/toolchain"
 	"github.com/wasmta/wasmta/mta/internal/wasm"
 )
 
@@ -70,7 +71,7 @@ func BuildPlugin(ctx context.Context, path string, log *slog.Logger) ([]byte, er
 		return nil, err
 	}
 	defer os.RemoveAll(cache)
-	return (&wasm.Builder{CacheDir: cache, Log: log}).Load(ctx, path)
+	return (&toolchain.Builder{CacheDir: cache, Log: log}).Load(ctx, path)
 }
 
 // A PluginInfo is what `mta plugin inspect` shows.

@@ -11,6 +11,7 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/condition"
 	"github.com/wasmta/wasmta/mta/internal/config"
 	"github.com/wasmta/wasmta/mta/internal/pipeline"
+	"github.com/wasmta/wasmta/mta/internal/toolchain"
 	"github.com/wasmta/wasmta/mta/internal/wasm"
 )
 
@@ -61,7 +62,7 @@ func readPlugins(ctx context.Context, cfg *config.Config, log *slog.Logger) (map
 	for _, s := range cfg.Pipeline {
 		used[s.Plugin] = true
 	}
-	builder := &wasm.Builder{CacheDir: filepath.Join(cfg.State, "cache", "plugins"), Log: log}
+	builder := &toolchain.Builder{CacheDir: filepath.Join(cfg.State, "cache", "plugins"), Log: log}
 	modules := map[string][]byte{}
 	var findings config.Findings
 	for _, p := range cfg.Plugins {
@@ -82,7 +83,7 @@ func readPlugins(ctx context.Context, cfg *config.Config, log *slog.Logger) (map
 // compiler's first, if it said more.
 func pluginFinding(cfg *config.Config, p config.Plugin, err error) config.Finding {
 	what, cure := err.Error(), "name a .wasm file or a folder of Go source"
-	if failure, ok := errors.AsType[*wasm.BuildError](err); ok {
+	if failure, ok := errors.AsType[*toolchain.BuildError](err); ok {
 		first, _, _ := strings.Cut(failure.Output, "\n")
 		what = "does not build: " + strings.TrimPrefix(first, "./")
 		cure = "mend it in " + p.Path + "; `mta plugin build` shows all that the compiler says"

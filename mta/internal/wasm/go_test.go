@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/toolchain"
 	"github.com/wasmta/wasmta/sdk/abi"
 )
 
@@ -21,7 +22,7 @@ func goGuest(t testing.TB) []byte {
 var cacheDir string // set by TestMain
 
 var trivial = sync.OnceValues(func() ([]byte, error) {
-	return (&Builder{CacheDir: cacheDir}).Build(background, "testdata/trivial")
+	return (&toolchain.Builder{CacheDir: cacheDir}).Build(background, "testdata/trivial")
 })
 
 func loadGo(t testing.TB, rt *Runtime) *Plugin {

@@ -1,4 +1,7 @@
-package wasm
+// Package toolchain makes a module of a plugin that is given as source: it finds
+// the compiler, runs it, and keeps what it made until a source changes. What
+// the module does when it runs is package wasm's business.
+package toolchain
 
 import (
 	"bytes"
@@ -25,6 +28,9 @@ var buildFlags = []string{"-trimpath", "-ldflags=-s -w", "-buildmode=c-shared"}
 
 // buildTarget is what a plugin is built for.
 var buildTarget = []string{"GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0"}
+
+// maxModule is what package wasm takes, in octets.
+const maxModule = 100 << 20
 
 // maxBuildLines is how many of the compiler's lines an error repeats.
 const maxBuildLines = 20
@@ -53,7 +59,7 @@ func (b *Builder) Load(ctx context.Context, path string) ([]byte, error) {
 		return b.Build(ctx, path)
 	}
 	if info.Size() > maxModule {
-		return nil, fmt.Errorf("%s: %d octets, the limit is %s", path, info.Size(), octets(maxModule))
+		return nil, fmt.Errorf("%s: %d octets, the limit is %d", path, info.Size(), maxModule)
 	}
 	return os.ReadFile(path)
 }
