@@ -8,7 +8,6 @@
 package config
 
 import (
-	"encoding/json"
 	"net/netip"
 	"time"
 
@@ -124,22 +123,13 @@ type Retry struct {
 
 // A Plugin is a Wasm module, or a folder of source to build one from.
 type Plugin struct {
-	Name string
-	Path string // joined to Dir; it existed when the file was checked
+	Name   string
+	Path   string // joined to Dir; it existed when the file was checked
+	SHA256 string // what the module must have, in lower-case hex; empty: any
 }
 
-// A Stage is one entry of the pipeline.
-type Stage struct {
-	Name    string          // unique; of its plugin unless given
-	Plugin  string          // the Name of one of Plugins
-	When    string          // condition; empty: always
-	Config  json.RawMessage // the plugin's own, in the order of the file; `{}` if none was given
-	Timeout time.Duration   // of one hook
-	Memory  Size            // of one guest
-	OnError OnError
-}
-
-// OnError is the verdict of a stage that traps, or runs out of time or memory.
+// OnError is the verdict of a stage that traps, or runs out of time, fuel or
+// memory.
 type OnError string
 
 // The values of on_error.

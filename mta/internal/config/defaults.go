@@ -1,9 +1,6 @@
 package config
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // Defaults is the Config of a file that says nothing.
 func Defaults() Config {
@@ -34,16 +31,6 @@ func Defaults() Config {
 			Hops:        50, // RFC 5321 §6.3 asks for 100 at least of simple counters; 50 is what MTAs in use have
 		},
 		Log: Log{Level: "info", Format: "text"},
-	}
-}
-
-// defaultStage is a stage that names only its plugin.
-func defaultStage() Stage {
-	return Stage{
-		Config:  json.RawMessage("{}"),
-		Timeout: 5 * time.Second, // of wall time, on a busy machine
-		Memory:  64 << 20,        // a Go guest starts with 4 MiB; the rest is for large messages
-		OnError: OnErrorDefer,
 	}
 }
 

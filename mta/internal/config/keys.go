@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/json"
 	"net/netip"
 	"strings"
 	"time"
@@ -134,22 +133,6 @@ func queueKeys() object[Queue] {
 		field("warn_after", duration(0, forever), func(q *Queue) *time.Duration { return &q.WarnAfter }, "When the sender hears that the message is delayed; `0s` is never."),
 		field("expire_after", duration(time.Minute, forever), func(q *Queue) *time.Duration { return &q.ExpireAfter }, "When the message is returned to its sender."),
 		field("concurrency", number(1, 10000), func(q *Queue) *int { return &q.Concurrency }, "Attempts at the same time, in all."),
-	}}
-}
-
-func stageKeys() object[Stage] {
-	onError := enum(OnErrorDefer, OnErrorSkip, OnErrorReject, OnErrorQuarantine)
-	when := text("condition")
-	when.then = compileWhen
-	return object[Stage]{keys: []key[Stage]{
-		required(field("plugin", text("plugin's name"), func(s *Stage) *string { return &s.Plugin }, "The name of one of `plugins`.")),
-		field("name", stageName(), func(s *Stage) *string { return &s.Name }, "The stage's name in logs and metrics. Left out: that of its plugin."),
-		field("when", when, func(s *Stage) *string { return &s.When }, "Condition; the stage is passed over when it is false. Its names are in `mta/docs/conditions.md`."),
-		field("config", raw{}, func(s *Stage) *json.RawMessage { return &s.Config }, "What the plugin is told; its README says what it knows. Nothing in it is filled in: `${…}` belongs to the plugin."),
-		field("timeout", duration(time.Millisecond, time.Hour), func(s *Stage) *time.Duration { return &s.Timeout }, "How long one message may take."),
-		field("memory", size(1<<20, 4<<30), func(s *Stage) *Size { return &s.Memory }, "How much memory one instance of the plugin may have."),
-		field("on_error", onError, func(s *Stage) *OnError { return &s.OnError }, "What becomes of a message whose stage traps, or runs out of time or memory."),
-		notBuilt[Stage]("after", "`queue` runs the stage once the message is safe."),
 	}}
 }
 

@@ -188,11 +188,11 @@ func (m dict[V]) decode(d *decoder, n *yaml.Node, at string, v *[]V) {
 	for _, p := range pairs {
 		elem, name, err := m.name(&d.opts, p.name)
 		if err != nil {
-			what := fmt.Sprintf("%q is not %s: %v", quotable(p.name), m.what, err)
+			what, cure := fmt.Sprintf("%q is not %s: %v", quotable(p.name), m.what, err), "write "+m.want
 			if own, ok := errors.AsType[*unitError](err); ok {
-				what = own.what
+				what, cure = own.what, cmp.Or(own.cure, cure)
 			}
-			d.add(p.key, at, what, "write "+m.want)
+			d.add(p.key, at, what, cure)
 			continue
 		}
 		if line := first[name]; line > 0 {

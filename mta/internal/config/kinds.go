@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -109,7 +110,7 @@ func stageName() scalar[string] {
 	return k
 }
 
-// plugins holds paths, or mappings with a path and what later versions pin.
+// plugins holds paths, or mappings with a path and a hash.
 func plugins() dict[Plugin] {
 	file := path(".wasm file or a folder of source")
 	join := file.then
@@ -129,8 +130,22 @@ func plugins() dict[Plugin] {
 			short: part(file, func(p *Plugin) *string { return &p.Path }),
 			long: object[Plugin]{keys: []key[Plugin]{
 				required(field("path", file, func(p *Plugin) *string { return &p.Path }, "The `.wasm` file or the folder.")),
-				notBuilt[Plugin]("sha256", "Hash that the module must have."),
+				field("sha256", sha256Hex(), func(p *Plugin) *string { return &p.SHA256 }, "Hash that the module must have, of a folder the module that is built from it; `mta plugin lock` writes it."),
 			}},
+		},
+	}
+}
+
+// sha256Hex is a hash, in one spelling.
+func sha256Hex() scalar[string] {
+	return scalar[string]{
+		words: "SHA-256", want: "64 hexadecimal digits, which `mta plugin lock` writes", tags: anyTags,
+		schema: schema{Pattern: "^[0-9a-fA-F]{64}$"},
+		parse: func(s string) (string, error) {
+			if b, err := hex.DecodeString(s); err != nil || len(b) != 32 {
+				return "", fmt.Errorf("%q is not a SHA-256", quotable(s))
+			}
+			return strings.ToLower(s), nil
 		},
 	}
 }

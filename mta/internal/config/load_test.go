@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -37,6 +38,13 @@ func findingsOf(text string) []string {
 		got = append(got, f.String())
 	}
 	return got
+}
+
+// stage is one with the defaults and what set says.
+func stage(set func(*Stage)) Stage {
+	s := defaultStage()
+	set(&s)
+	return s
 }
 
 func TestEveryKeyIsRead(t *testing.T) {
@@ -70,11 +78,23 @@ func TestEveryKeyIsRead(t *testing.T) {
 			Timeout: 90 * time.Second, DNS: "127.0.0.1:53", Concurrency: 3,
 		},
 		Queue:   Queue{"spool", Retry{10 * time.Second, 1.5, time.Hour}, 0, 36 * time.Hour, 7},
-		Plugins: []Plugin{{"stamp", "testdata/plugin"}, {"rewrite", "testdata/plugin"}},
+		Plugins: []Plugin{{"stamp", "testdata/plugin", ""}, {"rewrite", "testdata/plugin", strings.Repeat("0a1b", 16)}},
 		Pipeline: []Stage{
-			{"stamp", "stamp", "", json.RawMessage(`{"add":{"X-Processed-By":"${hostname}"}}`), 5 * time.Second, 64 << 20, OnErrorDefer},
-			{"foot", "rewrite", "size < 1048576", json.RawMessage(`{}`), 250 * time.Millisecond, 32 << 20, OnErrorSkip},
-			{"stamp-2", "stamp", "", json.RawMessage(`{}`), 5 * time.Second, 64 << 20, OnErrorDefer},
+			stage(func(s *Stage) {
+				s.Name, s.Plugin, s.Config = "stamp", "stamp", json.RawMessage(`{"add":{"X-Processed-By":"${hostname}"}}`)
+			}),
+			stage(func(s *Stage) {
+				s.Name, s.Plugin, s.When = "foot", "rewrite", "size < 1048576"
+				s.Timeout, s.Memory, s.OnError = 250*time.Millisecond, 32<<20, OnErrorSkip
+				s.Fuel, s.LogOctets, s.HostCalls, s.Isolation, s.Instances = 250e6, 0, 20000, "none", 3
+				s.Grant = []string{"headers", "kv", "folders"}
+				s.Folders = []Folder{{"lists", "testdata/plugin"}, {"here", "testdata"}}
+				s.Mode, s.Output = "auto", "headers"
+				s.Breaker = Breaker{0, 2 * time.Minute, 10 * time.Second}
+			}),
+			stage(func(s *Stage) {
+				s.Name, s.Plugin, s.After, s.Grant = "stamp-2", "stamp", "queue", []string{}
+			}),
 		},
 		Limits: Limits{20 << 20, 200, 1000, 30, 4, time.Minute, 2 * time.Minute, 30 * time.Second, 5, 25},
 		Log:    Log{"debug", "json"},
@@ -95,6 +115,17 @@ func TestAFileThatSaysLittleHasTheDefaults(t *testing.T) {
 	want.Hostname, want.State = "a.example", "testdata/bad/var"
 	if diff := cmp.Diff(&want, got, cmpopts.IgnoreUnexported(Config{}), cmpopts.IgnoreFields(Config{}, "File", "Dir"), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestFoldersGrantThemselvesWhereNothingElseIsGranted(t *testing.T) {
+	c := load(t, "hostname: a.example\nplugins: {p: ../plugin}\npipeline:\n- {plugin: p, grant: , folders: {x: .}}\n- {plugin: p, grant: []}\n- {plugin: p, grant: [folders], folders: }\n- {plugin: p}\n")
+	def := defaultStage().Grant
+	want := [][]string{append(slices.Clone(def), "folders"), {}, {"folders"}, def}
+	for i, s := range c.Pipeline {
+		if !slices.Equal(s.Grant, want[i]) {
+			t.Errorf("stage %d: granted %q, want %q", i, s.Grant, want[i])
+		}
 	}
 }
 

@@ -38,6 +38,43 @@ func (s Size) String() string {
 	return fmt.Sprintf("%dB", int64(s))
 }
 
+// countUnits are those of what is counted in large numbers.
+var countUnits = []unit{{"G", 1e9}, {"M", 1e6}, {"k", 1e3}}
+
+// formatCount writes n with the largest unit that leaves a whole number.
+func formatCount[N int | uint64](n N) string {
+	for _, u := range countUnits {
+		if n != 0 && int64(n)%u.value == 0 {
+			return fmt.Sprintf("%d%s", int64(n)/u.value, u.name)
+		}
+	}
+	return fmt.Sprint(n)
+}
+
+// ParseCount reads "500M", "1.5k" or "20000".
+func ParseCount(s string) (int64, error) {
+	num, rest, ok := cutNumber(strings.ReplaceAll(s, "_", ""))
+	if !ok {
+		return 0, &unitError{fmt.Sprintf("%q is not a number", quotable(s)), `write a number such as 500M`}
+	}
+	if rest == "" {
+		n, err := scale(num, 1)
+		return n, describe(err, s)
+	}
+	for _, u := range countUnits {
+		if rest == u.name {
+			n, err := scale(num, u.value)
+			return n, describe(err, s)
+		}
+	}
+	for _, u := range countUnits {
+		if strings.EqualFold(strings.TrimSpace(rest), u.name) {
+			return 0, &unitError{fmt.Sprintf("%q has an unknown unit", quotable(s)), fmt.Sprintf("write %q", num+u.name)}
+		}
+	}
+	return 0, &unitError{fmt.Sprintf("%q has an unknown unit", quotable(s)), "units are k, M and G, which are powers of ten"}
+}
+
 // formatDuration writes d as the file would: "5d", "1h30m", "250ms".
 func formatDuration(d time.Duration) string {
 	if d <= 0 {

@@ -38,6 +38,19 @@ func TestSizesAreReadAsWritten(t *testing.T) {
 	}
 }
 
+func TestCountsAreReadAsWritten(t *testing.T) {
+	for text, want := range map[string]int64{"0": 0, "20000": 20000, "20_000": 20000, "1.5k": 1500, "500M": 500e6, "1G": 1e9, "0.25G": 250e6} {
+		if got, err := ParseCount(text); got != want || err != nil {
+			t.Errorf("%s is %v, %v; want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "G", "-5", "5 M", "5m", "5MB", "1e3", "9223372037G"} {
+		if got, err := ParseCount(text); err == nil {
+			t.Errorf("%q is %v", text, got)
+		}
+	}
+}
+
 func TestUnitsSurviveWritingAndReading(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		d := time.Duration(rapid.Int64Range(0, 1<<53).Draw(t, "microseconds")) * time.Microsecond
@@ -47,6 +60,10 @@ func TestUnitsSurviveWritingAndReading(t *testing.T) {
 		s := Size(rapid.Int64Min(0).Draw(t, "octets"))
 		if got, err := ParseSize(s.String()); got != s || err != nil {
 			t.Errorf("%d is written %s and read %d, %v", s, s, got, err)
+		}
+		n := rapid.IntMin(0).Draw(t, "count")
+		if got, err := ParseCount(formatCount(n)); got != int64(n) || err != nil {
+			t.Errorf("%d is written %s and read %d, %v", n, formatCount(n), got, err)
 		}
 	})
 }

@@ -276,6 +276,19 @@ func number(low, high int) scalar[int] {
 	}
 }
 
+// count is a number between low and high that may be large: 500M.
+func count[N int | uint64](low, high N) scalar[N] {
+	return scalar[N]{
+		words: "count", want: "a number such as 500M", tags: anyTags,
+		schema: schema{Type: []string{"string", "integer"}, Pattern: `^[0-9]+(\.[0-9]+)?[kMG]?$`},
+		show:   func(v N) any { return formatCount(v) },
+		parse: func(s string) (N, error) {
+			n, err := ParseCount(s)
+			return N(n), cmp.Or(err, between(N(n), low, high, s, formatCount))
+		},
+	}
+}
+
 // factor is a number with a fraction.
 func factor(low, high float64) scalar[float64] {
 	format := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

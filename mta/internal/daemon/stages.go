@@ -2,6 +2,8 @@ package daemon
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -74,9 +76,23 @@ func readPlugins(ctx context.Context, cfg *config.Config, log *slog.Logger) (map
 			findings = append(findings, pluginFinding(cfg, p, err))
 			continue
 		}
+		if finding, ok := checkPin(cfg, p, module); !ok {
+			findings = append(findings, finding)
+			continue
+		}
 		modules[p.Name] = module
 	}
 	return modules, findings
+}
+
+// checkPin tells whether a module is the one that its plugin pins.
+func checkPin(cfg *config.Config, p config.Plugin, module []byte) (config.Finding, bool) {
+	sum := sha256.Sum256(module)
+	if got := hex.EncodeToString(sum[:]); p.SHA256 != "" && p.SHA256 != got {
+		return cfg.Finding(config.Key(config.Key("plugins", p.Name), "sha256"), "is not that of the module, which has "+got,
+			"find out who changed the plugin; if it is meant to be so, run `mta plugin lock`"), false
+	}
+	return config.Finding{}, true
 }
 
 // pluginFinding is one line for a plugin that cannot be read or built: the
