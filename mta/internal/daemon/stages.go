@@ -115,7 +115,8 @@ func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules
 		return nil, errNoModule
 	}
 	plugin, err := runtime.Load(ctx, wasm.LoadOptions{
-		Name: s.Name, Wasm: module, Config: s.Config, MemoryLimit: int64(s.Memory), Timeout: s.Timeout,
+		Name: s.Name, Wasm: module, Config: s.Config,
+		Budget: wasm.Budget{Memory: int64(s.Memory), Timeout: s.Timeout},
 	})
 	if err != nil {
 		return nil, err

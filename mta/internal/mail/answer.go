@@ -33,4 +33,7 @@ type Answer struct {
 	// rest is empty. What a message must have beside that is not their
 	// maker's matter.
 	Sends []*Transaction
+
+	// Used is what the answer cost. It is there with an error as well.
+	Used Usage
 }

@@ -64,7 +64,7 @@ func (p *Plugin) failure(ctx context.Context, hook string, inst *instance, err e
 		}
 	case inst != nil && inst.memory.refused():
 		e.Kind = KindMemory
-		e.Detail = fmt.Sprintf("ran out of memory, the limit is %s", octets(p.memoryLimit))
+		e.Detail = fmt.Sprintf("ran out of memory, the limit is %s", octets(p.budget.Memory))
 	case exited:
 		e.Kind = KindExit
 		e.Detail = fmt.Sprintf("exited with code %d", exit.ExitCode())

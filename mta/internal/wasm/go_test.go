@@ -27,7 +27,7 @@ var trivial = sync.OnceValues(func() ([]byte, error) {
 
 func loadGo(t testing.TB, rt *Runtime) *Plugin {
 	t.Helper()
-	p, err := rt.Load(background, LoadOptions{Name: "trivial", Wasm: goGuest(t), MemoryLimit: 32 << 20})
+	p, err := rt.Load(background, LoadOptions{Name: "trivial", Wasm: goGuest(t), Budget: Budget{Memory: 32 << 20}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,7 @@ type instance struct {
 // The error is an [*Error].
 func (p *Plugin) newInstance(ctx context.Context) (*instance, error) {
 	inst := &instance{
-		memory: &memory{limit: uint64(p.memoryLimit)},
+		memory: &memory{limit: uint64(p.budget.Memory)},
 		output: &output{log: p.log},
 	}
 	if err := inst.start(ctx, p); err != nil {

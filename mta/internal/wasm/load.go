@@ -17,10 +17,7 @@ import (
 	"github.com/wasmta/wasmta/sdk/host"
 )
 
-// Defaults of [LoadOptions].
 const (
-	DefaultMemoryLimit = 64 << 20 // octets; a Go guest needs 7 MiB, and room for a large message
-	DefaultLoadTimeout = 30 * time.Second
 	// MaxWait is how long a message waits for an instance to come free: its
 	// client waits ten minutes for the reply (RFC 5321 §4.5.3.2.6), and a
 	// pipeline has a few stages.
@@ -30,14 +27,23 @@ const (
 
 // LoadOptions describe one plugin.
 type LoadOptions struct {
-	Name        string          // as the pipeline file has it
-	Wasm        []byte          // the module
-	Config      json.RawMessage // what the plugin reads as its configuration; empty is `{}`
-	MemoryLimit int64           // octets of each instance; zero: DefaultMemoryLimit
-	Instances   int             // that run at once, at most; zero: one for each processor
-	LoadTimeout time.Duration   // of _initialize and on_load; zero: DefaultLoadTimeout
-	Timeout     time.Duration   // of one hook, once the guest is ready; zero: what the caller's context says
-	Limits      host.Limits     // of one call; zero fields have their defaults
+	Name   string          // as the pipeline file has it
+	Wasm   []byte          // the module
+	Config json.RawMessage // what the plugin reads as its configuration; empty is `{}`
+	Budget Budget          // of one hook call
+	Load   Budget          // of _initialize and on_load together; zero fields: [DefaultLoad]
+	Limits host.Limits     // of one call; zero fields have their defaults
+
+	Instances int       // that run at once, at most; zero: one for each processor
+	Isolation Isolation // empty: IsolateMessage
+
+	// Grants are what the plugin may use beside the functions that need none;
+	// nil: the default grants of sdk/abi. A module that imports more is refused.
+	Grants  []string
+	Folders []Folder // that a plugin with the grant "folders" may read
+
+	Mode   Mode   // empty: ModeAuto
+	Output string // of ModeCommand: "message", "headers" or "none"; empty: "message"
 }
 
 // Load compiles a module, checks that this server has all that it imports, and
@@ -108,21 +114,14 @@ func (r *Runtime) code(wasm []byte) ([]byte, error) {
 
 func (r *Runtime) newPlugin(opts LoadOptions) *Plugin {
 	p := &Plugin{
-		name:        opts.Name,
-		shared:      r,
-		config:      opts.Config,
-		limits:      opts.Limits,
-		memoryLimit: opts.MemoryLimit,
-		loadTimeout: opts.LoadTimeout,
-		timeout:     opts.Timeout,
-		log:         r.opts.Log.With("plugin", opts.Name),
-		now:         r.opts.Now,
-	}
-	if p.memoryLimit <= 0 {
-		p.memoryLimit = DefaultMemoryLimit
-	}
-	if p.loadTimeout <= 0 {
-		p.loadTimeout = DefaultLoadTimeout
+		name:       opts.Name,
+		shared:     r,
+		config:     opts.Config,
+		limits:     opts.Limits,
+		budget:     opts.Budget.or(defaultBudget),
+		loadBudget: opts.Load.or(DefaultLoad),
+		log:        r.opts.Log.With("plugin", opts.Name),
+		now:        r.opts.Now,
 	}
 	if p.now == nil {
 		p.now = time.Now

@@ -20,15 +20,14 @@ import (
 // A Plugin is a loaded module with a pool of instances. Safe for concurrent
 // use.
 type Plugin struct {
-	name        string
-	shared      *Runtime
-	config      json.RawMessage
-	limits      host.Limits
-	memoryLimit int64
-	loadTimeout time.Duration
-	timeout     time.Duration // of a hook; zero: none of its own
-	log         *slog.Logger
-	now         func() time.Time
+	name       string
+	shared     *Runtime
+	config     json.RawMessage
+	limits     host.Limits
+	budget     Budget // of a hook
+	loadBudget Budget // of a new instance
+	log        *slog.Logger
+	now        func() time.Time
 
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
@@ -93,10 +92,10 @@ func stale(ctx context.Context, err error) bool {
 
 // timed is ctx with the time of one hook.
 func (p *Plugin) timed(ctx context.Context) (context.Context, context.CancelFunc) {
-	if p.timeout <= 0 {
+	if p.budget.Timeout <= 0 {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, p.timeout)
+	return context.WithTimeout(ctx, p.budget.Timeout)
 }
 
 // await is acquire within MaxWait.
@@ -186,7 +185,7 @@ func (p *Plugin) takeIdle() *instance {
 
 // fresh makes an instance, which may take as long as loading may.
 func (p *Plugin) fresh(ctx context.Context) (*instance, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.loadTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.loadBudget.Timeout)
 	defer cancel()
 	return p.newInstance(ctx)
 }

@@ -49,7 +49,7 @@ func newRuntime(t testing.TB, opts Options) *Runtime {
 
 func load(t testing.TB, rt *Runtime, code []byte) *Plugin {
 	t.Helper()
-	p, err := rt.Load(t.Context(), LoadOptions{Name: "test", Wasm: code, MemoryLimit: 4 << 20})
+	p, err := rt.Load(t.Context(), LoadOptions{Name: "test", Wasm: code, Budget: Budget{Memory: 4 << 20}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestWaitingIsNotTheMessagesTime(t *testing.T) {
 	m.fn(abi.HookHelo, i32(0))
 	rt := newRuntime(t, Options{})
 	const timeout = 50 * time.Millisecond
-	p, err := rt.Load(t.Context(), LoadOptions{Name: "test", Wasm: m.bytes(), Instances: 1, Timeout: timeout})
+	p, err := rt.Load(t.Context(), LoadOptions{Name: "test", Wasm: m.bytes(), Instances: 1, Budget: Budget{Timeout: timeout}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -447,7 +447,7 @@ func TestLoadRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := newRuntime(t, Options{}).Load(t.Context(), LoadOptions{
-				Name: "test", Wasm: tt.code, MemoryLimit: 4 << 20, LoadTimeout: 50 * time.Millisecond,
+				Name: "test", Wasm: tt.code, Budget: Budget{Memory: 4 << 20}, Load: Budget{Timeout: 50 * time.Millisecond},
 			})
 			e, ok := err.(*Error)
 			if !ok || e.Kind != KindLoad {
