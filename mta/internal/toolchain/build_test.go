@@ -108,6 +108,7 @@ func TestBuildRefuses(t *testing.T) {
 		{"mistake in the source", map[string]string{"go.mod": "module example.org/m\n\ngo 1.24\n", "main.go": tiny}, "",
 			"main.go:4:33: undefined: verdict"},
 		{"no source", map[string]string{"go.mod": "module example.org/m\n\ngo 1.24\n"}, "", "no Go files"},
+		{"nothing", map[string]string{"README.md": "Soon."}, "", "it holds no source of a plugin; that is one of *.go"},
 		{"no toolchain", map[string]string{"main.go": tiny}, "/no/such/go", "no Go toolchain in PATH; install Go"},
 		{"no program", map[string]string{"go.mod": "module example.org/m\n\ngo 1.24\n", "lib.go": "package lib\n"}, "", "main package"},
 	} {

@@ -1,12 +1,10 @@
 package toolchain
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,29 +14,67 @@ import (
 )
 
 // A manifest says what went into a module, so that a change is found without
-// the Go toolchain: each package folder with the files that the compiler takes
-// from it, and the files that say which packages and versions are meant.
-// Packages of the module cache are not listed, as their versions never change.
+// a compiler: the folder with its sources, other files that the compiler read,
+// and how it was called.
 type manifest struct {
 	Module    string   `json:"module"` // digest of what was built
-	Flags     []string `json:"flags"`
-	Toolchain string   `json:"toolchain"` // of go env GOVERSION, for people
+	Recipe    []string `json:"recipe"`
+	Toolchain string   `json:"toolchain"` // for people
 
 	// Files has the digest of each file, empty for one that must not be there.
 	Files map[string]string `json:"files"`
 
-	// Folders has the names of the sources in each package folder: a new file
-	// is a change.
-	Folders map[string][]string `json:"folders"`
+	// Trees has the names of the sources below each folder: a new file is a
+	// change.
+	Trees map[string][]string `json:"trees,omitempty"`
+
+	// Folders has the names of the sources in each package folder of Go.
+	Folders map[string][]string `json:"folders,omitempty"`
 
 	// Embedded has all names below the folders of packages that embed files.
 	Embedded map[string][]string `json:"embedded,omitempty"`
 }
 
-// sourceSuffixes are those of the files that the go command looks at.
-var sourceSuffixes = []string{".go", ".s", ".c", ".h", ".syso"}
+func newManifest(l *language) *manifest {
+	return &manifest{
+		Recipe: l.fullRecipe(), Files: map[string]string{}, Trees: map[string][]string{},
+		Folders: map[string][]string{}, Embedded: map[string][]string{},
+	}
+}
 
-func flags() []string { return slices.Concat(buildTarget, buildFlags) }
+func (l *language) fullRecipe() []string { return append([]string{l.name}, l.recipe()...) }
+
+// sources is the manifest of most languages: the folder with all that is in it.
+func sources(_ context.Context, j *job) (*manifest, error) {
+	m := newManifest(j.lang)
+	names, err := sourcesBelow(j.dir)
+	if err != nil {
+		return nil, err
+	}
+	m.Trees[j.dir] = names
+	for _, name := range names {
+		if err := m.addFile(name); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// addOutside adds what is known only once the compiler ran.
+func (m *manifest) addOutside(j *job) error {
+	if m.Toolchain == "" {
+		m.Toolchain = strings.Join(j.tools, " ")
+	}
+	for _, file := range j.outside {
+		if _, known := m.Files[file]; known {
+			continue
+		}
+		if err := m.addFile(file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func readManifest(file string) (*manifest, error) {
 	b, err := os.ReadFile(file)
@@ -61,12 +97,17 @@ func (m *manifest) write(file string) error {
 }
 
 // changed tells what is not as it was; empty if all is.
-func (m *manifest) changed() string {
-	if !slices.Equal(m.Flags, flags()) {
-		return "other build flags"
+func (m *manifest) changed(l *language) string {
+	if !slices.Equal(m.Recipe, l.fullRecipe()) {
+		return "it is built in another way now"
+	}
+	for dir, names := range m.Trees {
+		if now, err := sourcesBelow(dir); err != nil || !slices.Equal(now, names) {
+			return "other files in " + dir
+		}
 	}
 	for dir, names := range m.Folders {
-		if now, err := sources(dir); err != nil || !slices.Equal(now, names) {
+		if now, err := goSources(dir); err != nil || !slices.Equal(now, names) {
 			return "other files in " + dir
 		}
 	}
@@ -81,99 +122,6 @@ func (m *manifest) changed() string {
 		}
 	}
 	return ""
-}
-
-// goPackage is what go list tells of a package.
-type goPackage struct {
-	Dir      string
-	Standard bool
-	Module   *struct {
-		Version string
-		Dir     string
-		GoMod   string
-		Replace *struct{ Version string }
-	}
-	EmbedFiles []string
-}
-
-// cached tells whether the package is one of the module cache.
-func (p *goPackage) cached() bool {
-	if p.Module == nil || p.Module.Version == "" {
-		return false
-	}
-	return p.Module.Replace == nil || p.Module.Replace.Version != ""
-}
-
-// manifest asks the go command what goes into the module.
-func (g goTool) manifest(ctx context.Context) (*manifest, error) {
-	out, err := g.run(ctx, "list", "-deps", "-json=Dir,Standard,Module,EmbedFiles", ".")
-	if err != nil {
-		return nil, err
-	}
-	m := &manifest{
-		Flags: flags(), Files: map[string]string{}, Folders: map[string][]string{}, Embedded: map[string][]string{},
-	}
-	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p goPackage
-		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return nil, fmt.Errorf("read the answer of go list: %w", err)
-		}
-		if err := m.addPackage(&p); err != nil {
-			return nil, err
-		}
-	}
-	return m, m.addEnvironment(ctx, g)
-}
-
-func (m *manifest) addPackage(p *goPackage) error {
-	if p.Standard || p.cached() {
-		return nil
-	}
-	names, err := sources(p.Dir)
-	if err != nil {
-		return err
-	}
-	m.Folders[p.Dir] = names
-	if len(p.EmbedFiles) > 0 {
-		if m.Embedded[p.Dir], err = below(p.Dir); err != nil {
-			return err
-		}
-	}
-	for _, name := range slices.Concat(names, p.EmbedFiles) {
-		if err := m.addFile(filepath.Join(p.Dir, name)); err != nil {
-			return err
-		}
-	}
-	if p.Module == nil || p.Module.GoMod == "" {
-		return nil
-	}
-	return errors.Join(m.addFile(p.Module.GoMod), m.addFile(filepath.Join(filepath.Dir(p.Module.GoMod), "go.sum")))
-}
-
-// addEnvironment adds the files that say which modules are meant.
-func (m *manifest) addEnvironment(ctx context.Context, g goTool) error {
-	out, err := g.run(ctx, "env", "GOVERSION", "GOMOD", "GOWORK")
-	if err != nil {
-		return err
-	}
-	lines := strings.Split(strings.TrimRight(string(out), "\r\n")+"\n\n\n", "\n")
-	m.Toolchain = strings.TrimSpace(lines[0])
-	var errs []error
-	for _, file := range lines[1:3] {
-		file = strings.TrimSpace(file)
-		if file == "" || file == os.DevNull || file == "off" {
-			continue
-		}
-		dir := filepath.Dir(file)
-		sum := strings.TrimSuffix(file, filepath.Ext(file)) + ".sum" // go.work.sum has both
-		if filepath.Base(file) == "go.work" {
-			sum = file + ".sum"
-		}
-		errs = append(errs, m.addFile(file), m.addFile(sum), m.addFile(filepath.Join(dir, "vendor", "modules.txt")))
-	}
-	return errors.Join(errs...)
 }
 
 func (m *manifest) addFile(file string) error {
@@ -194,23 +142,6 @@ func fileDigest(file string) (string, error) {
 	return digest(b), nil
 }
 
-// sources are the names of the files in dir that a build may take.
-func sources(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir) // in the order of names
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, e := range entries {
-		name := e.Name()
-		if e.IsDir() || strings.HasSuffix(name, "_test.go") || !slices.Contains(sourceSuffixes, filepath.Ext(name)) {
-			continue
-		}
-		names = append(names, name)
-	}
-	return names, nil
-}
-
 // below are the names of all files below dir.
 func below(dir string) ([]string, error) {
 	var names []string
@@ -219,6 +150,31 @@ func below(dir string) ([]string, error) {
 			names = append(names, path)
 		}
 		return err
+	})
+	return names, err
+}
+
+// notSource are patterns of what a folder holds beside the source: tests, words
+// for people, and what tools leave behind.
+var notSource = []string{".*", "*.md", "*.txtar", "*.wasm", "testdata", "node_modules", "target", "zig-out"}
+
+// sourcesBelow are the names of the files below dir that may be source.
+func sourcesBelow(dir string) ([]string, error) {
+	var names []string
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		skip := path != dir && slices.ContainsFunc(notSource, func(pattern string) bool {
+			ok, _ := filepath.Match(pattern, filepath.Base(path)) // the patterns are sound
+			return ok
+		})
+		switch {
+		case err != nil:
+			return err
+		case skip && d.IsDir():
+			return filepath.SkipDir
+		case !skip && !d.IsDir():
+			names = append(names, path)
+		}
+		return nil
 	})
 	return names, err
 }
