@@ -155,8 +155,9 @@ var allowed = map[string]string{
 	"sdk/conformance/kit":          "sdk/abi sdk/host sdk/mimetree",
 	"sdk/go":                       "sdk/abi sdk/go/internal/guest",
 	"sdk/go/internal/guest":        "sdk/abi",
-	"sdk/go/mtatest":               "golang.org/x/tools/txtar gopkg.in/yaml.v3 sdk/abi sdk/go/internal/guest sdk/host sdk/mimetree",
+	"sdk/go/mtatest":               "gopkg.in/yaml.v3 sdk/abi sdk/go/internal/guest sdk/host sdk/mimetree sdk/testcase",
 	"sdk/host":                     "sdk/abi sdk/mimetree",
+	"sdk/testcase":                 "golang.org/x/tools/txtar gopkg.in/yaml.v3 sdk/abi sdk/host",
 	"sdk/mimetree":                 "golang.org/x/text/encoding golang.org/x/text/encoding/htmlindex golang.org/x/text/encoding/ianaindex golang.org/x/text/encoding/unicode golang.org/x/text/runes golang.org/x/text/transform",
 }
 
@@ -183,7 +184,7 @@ var forbidden = map[string]string{
 
 // sole names the only packages that may import a thing.
 var sole = map[string]string{
-	"gopkg.in/yaml.v3":              "mta/internal/config sdk/go/mtatest",
+	"gopkg.in/yaml.v3":              "mta/internal/config sdk/go/mtatest sdk/testcase",
 	"github.com/tetratelabs/wazero": "mta/internal/wasm",
 	"go.etcd.io/bbolt":              "mta/internal/queue/spool",
 	"mta/internal/daemon":           "mta",

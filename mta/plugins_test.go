@@ -112,7 +112,7 @@ func (p *pluginTest) run(t *testing.T, c mtatest.Case) {
 			t.Fatal(err)
 		}
 		r.Log = p.log.lines
-		c.Check(t, r)
+		mtatest.Check(t, c, r)
 		return
 	}
 	defer plugin.Close(context.Background())
@@ -120,7 +120,7 @@ func (p *pluginTest) run(t *testing.T, c mtatest.Case) {
 	answer, err := plugin.Handle(ctx, abi.HookMessage, tx)
 	fill(t, &r, answer, err, tx)
 	r.Log = p.log.lines
-	c.Check(t, r)
+	mtatest.Check(t, c, r)
 }
 
 // fill puts what the server has after the stage into a result.

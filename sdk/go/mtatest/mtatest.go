@@ -9,7 +9,6 @@
 package mtatest
 
 import (
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,44 +16,28 @@ import (
 	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/go/internal/guest"
 	"github.com/wasmta/wasmta/sdk/host"
+	"github.com/wasmta/wasmta/sdk/testcase"
 )
 
-// A Case is a plugin's configuration and a message for it. Empty fields have
-// the values of [Defaults].
-type Case struct {
-	Name   string
-	Config string // YAML, of which JSON is a part; empty is none
+// A case and what comes of it are those of package testcase, which `mta test`
+// reads too.
+type (
+	Case   = testcase.Case
+	Want   = testcase.Want
+	Result = testcase.Result
+)
 
-	From    string   // the reverse-path; "<>" is the null one
-	To      []string // forward-paths
-	Context host.Context
-	LMTP    bool      // each recipient can have a reply of its own
-	Now     time.Time // the plugin's clock
-	Message []byte    // with CRLF line ends
-
-	Want *Want // nil: nothing in particular
-}
-
-// A Want is what is to come of a case.
-type Want struct {
-	Text    string // as [Result.Text]
-	Message []byte // nil: as it was
-	file    string // where the case stands; empty if in no file
-}
+// Failed is the verdict of a plugin that gave none.
+const Failed = testcase.Failed
 
 // Defaults are what a case has where it says nothing.
-var Defaults = Case{
-	From: "alice@crepes.fr",
-	To:   []string{"bob@hamburger.edu"},
-	Context: host.Context{
-		Client: host.Client{IP: clientIP, Port: 40000, PTR: "mail.crepes.fr", EHLO: "crepes.fr"},
-		Server: host.Server{Name: "mx.hamburger.edu", Port: 25, Listener: "smtp"},
-		Queue:  host.Queue{ID: "01K5TEST00000001"},
-	},
-	Now: time.Date(2026, time.November, 24, 10, 0, 0, 0, time.UTC), // a Tuesday
-	Message: []byte("From: Alice <alice@crepes.fr>\r\nTo: bob@hamburger.edu\r\n" +
-		"Subject: Hello\r\n\r\nHello Bob\r\n"),
-}
+var Defaults = testcase.Defaults
+
+// Parse reads a case; see [testcase.Parse].
+func Parse(b []byte) (Case, error) { return testcase.Parse(b) }
+
+// ToJSON makes JSON of a configuration; see [testcase.ToJSON].
+func ToJSON(text string) ([]byte, error) { return testcase.ToJSON(text) }
 
 // plugin is held while a hook runs: a plugin is one per process.
 var plugin sync.Mutex
@@ -64,7 +47,7 @@ var plugin sync.Mutex
 // init registered it. Run holds the result against c.Want if there is one.
 func Run(t testing.TB, c Case) Result {
 	t.Helper()
-	c = c.withDefaults()
+	c = c.WithDefaults()
 	config, err := ToJSON(c.Config)
 	if err != nil {
 		t.Fatalf("%s: config: %v", c.Name, err)
@@ -76,7 +59,7 @@ func Run(t testing.TB, c Case) Result {
 		ask(&c, config, &r)
 	}
 	if c.Want != nil {
-		c.Check(t, r)
+		Check(t, c, r)
 	}
 	return r
 }
@@ -84,7 +67,7 @@ func Run(t testing.TB, c Case) Result {
 // Benchmark measures on_message natively, with the host's share of it.
 func Benchmark(b *testing.B, c Case) {
 	b.Helper()
-	c = c.withDefaults()
+	c = c.WithDefaults()
 	config, err := ToJSON(c.Config)
 	if err != nil {
 		b.Fatal(err)
@@ -108,7 +91,7 @@ func Benchmark(b *testing.B, c Case) {
 // load runs on_load and returns why the plugin refuses to start.
 func load(c *Case, config []byte, r *Result) string {
 	call := host.New(host.Input{
-		Hook: abi.HookLoad, Config: config, Now: c.now, Random: zeros{}, Log: r.log,
+		Hook: abi.HookLoad, Config: config, Now: clock(c), Random: zeros{}, Log: r.Logged,
 		Context: host.Context{Plugin: "test", Server: host.Server{Name: c.Context.Server.Name}},
 	})
 	guest.Current = call
@@ -126,7 +109,7 @@ func load(c *Case, config []byte, r *Result) string {
 
 // ask runs on_message.
 func ask(c *Case, config []byte, r *Result) {
-	call := host.New(c.input(config, r))
+	call := host.New(input(c, config, r))
 	guest.Current = call
 	defer func() { guest.Current = nil }()
 	answer, err := call.Answer(guest.Message())
@@ -144,52 +127,18 @@ func ask(c *Case, config []byte, r *Result) {
 	}
 }
 
-func (c *Case) input(config []byte, r *Result) host.Input {
+func input(c *Case, config []byte, r *Result) host.Input {
 	in := host.Input{
 		Hook: abi.HookMessage, Config: config, Context: c.Context, Sender: c.Sender(), Recipients: recipientsOf(*c),
 		Open:             func() (host.Message, error) { return open(c.Message) },
 		RecipientReplies: c.LMTP,
-		Now:              c.now, Random: zeros{}, Log: r.log,
+		Now:              clock(c), Random: zeros{}, Log: r.Logged,
 	}
 	in.Context.Plugin = "test"
 	return in
 }
 
-// Sender is c.From as the server has it: empty for the null reverse-path.
-func (c *Case) Sender() string {
-	if c.From == "<>" {
-		return ""
-	}
-	return c.From
-}
-
-func (c *Case) now() time.Time { return c.Now }
-
-func (c Case) withDefaults() Case {
-	d := Defaults
-	if c.From == "" {
-		c.From = d.From
-	}
-	if c.To == nil {
-		c.To = d.To
-	}
-	if c.Context.Client == (host.Client{}) {
-		c.Context.Client = d.Context.Client
-	}
-	if c.Context.Server == (host.Server{}) {
-		c.Context.Server = d.Context.Server
-	}
-	if c.Context.Queue.ID == "" {
-		c.Context.Queue.ID = d.Context.Queue.ID
-	}
-	if c.Now.IsZero() {
-		c.Now = d.Now
-	}
-	if c.Message == nil {
-		c.Message = d.Message
-	}
-	return c
-}
+func clock(c *Case) func() time.Time { return func() time.Time { return c.Now } }
 
 func recipientsOf(c Case) []host.Recipient {
 	rcpts := make([]host.Recipient, len(c.To))
@@ -213,9 +162,4 @@ func octetsOf(m host.Message) []byte {
 	b := make([]byte, m.Size())
 	n, _ := m.ReadAt(b, 0)
 	return b[:n]
-}
-
-// crlf makes CRLF of each LF that has no CR before it.
-func crlf(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\n", "\r\n")
 }

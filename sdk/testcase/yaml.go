@@ -1,4 +1,4 @@
-package mtatest
+package testcase
 
 import (
 	"bytes"

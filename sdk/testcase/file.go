@@ -1,101 +1,17 @@
-package mtatest
+package testcase
 
 import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 
 	"golang.org/x/tools/txtar"
 
 	"github.com/wasmta/wasmta/sdk/host"
 )
-
-// RunDir runs all case files (*.txtar) of a folder, each as a subtest. With
-// the environment variable MTATEST_UPDATE=1 it writes what it got into them.
-func RunDir(t *testing.T, dir string) {
-	t.Helper()
-	for _, c := range LoadDir(t, dir) {
-		t.Run(c.Name, func(t *testing.T) { Run(t, c) })
-	}
-}
-
-// RunMarkdown runs all cases in a document: the blocks that begin with
-// ```txtar.
-func RunMarkdown(t *testing.T, file string) {
-	t.Helper()
-	for _, c := range LoadMarkdown(t, file) {
-		t.Run(c.Name, func(t *testing.T) { Run(t, c) })
-	}
-}
-
-// LoadDir reads all case files of a folder.
-func LoadDir(t testing.TB, dir string) []Case {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(dir, "*.txtar"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no case file (*.txtar) in %s: %v", dir, err)
-	}
-	cases := make([]Case, len(files))
-	for i, file := range files {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if cases[i], err = Parse(b); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
-		cases[i].Name = strings.TrimSuffix(filepath.Base(file), ".txtar")
-		cases[i].Want.file = file
-	}
-	return cases
-}
-
-// LoadMarkdown reads the cases in a document.
-func LoadMarkdown(t testing.TB, file string) []Case {
-	t.Helper()
-	var cases []Case
-	for i, block := range Blocks(t, file, "txtar") {
-		c, err := Parse([]byte(block))
-		if err != nil {
-			t.Fatalf("%s: block %d: %v", file, i+1, err)
-		}
-		c.Name = fmt.Sprintf("%s, block %d", filepath.Base(file), i+1)
-		cases = append(cases, c)
-	}
-	return cases
-}
-
-// Blocks are the fenced blocks of a document that name a language.
-func Blocks(t testing.TB, file, language string) []string {
-	t.Helper()
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var blocks []string
-	inside := false
-	for line := range strings.Lines(string(b)) {
-		switch {
-		case !inside && strings.TrimSpace(line) == "```"+language:
-			inside = true
-			blocks = append(blocks, "")
-		case inside && strings.TrimSpace(line) == "```":
-			inside = false
-		case inside:
-			blocks[len(blocks)-1] += line
-		}
-	}
-	if len(blocks) == 0 {
-		t.Fatalf("%s has no block of %s", file, language)
-	}
-	return blocks
-}
 
 // Parse reads a case from a txtar archive. What stands before the first file
 // is its comment. The files are:
@@ -146,7 +62,7 @@ func Parse(b []byte) (Case, error) {
 	if !hasWant {
 		return Case{}, fmt.Errorf("no file want: say at least `verdict: continue`")
 	}
-	return c.withDefaults(), nil
+	return c.WithDefaults(), nil
 }
 
 // envelopeKeys set a field of a case each.
@@ -207,15 +123,9 @@ func quote(b []byte) []byte {
 	return out.Bytes()
 }
 
-func updating() bool { return os.Getenv("MTATEST_UPDATE") == "1" }
-
-// update writes what came of a case into its file.
-func update(t testing.TB, c *Case, r Result) {
-	t.Helper()
-	b, err := os.ReadFile(c.Want.file)
-	if err != nil {
-		t.Fatal(err)
-	}
+// Update is the archive b with what came of its case in place of what it
+// wants.
+func Update(b []byte, c *Case, r Result) []byte {
 	a := txtar.Parse(b)
 	files := a.Files[:0:0]
 	for _, f := range a.Files {
@@ -232,9 +142,7 @@ func update(t testing.TB, c *Case, r Result) {
 		files = append(files, f)
 	}
 	a.Files = files
-	if err := os.WriteFile(c.Want.file, txtar.Format(a), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	return txtar.Format(a)
 }
 
 // isPlain tells whether octets can be seen in a file.
@@ -245,4 +153,27 @@ func isPlain(b []byte) bool {
 		}
 	}
 	return !bytes.Contains(b, []byte("\n-- "))
+}
+
+// crlf makes CRLF of each LF that has no CR before it.
+func crlf(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\n", "\r\n")
+}
+
+// Blocks are the fenced blocks of a document in Markdown that name a language.
+func Blocks(document, language string) []string {
+	var blocks []string
+	inside := false
+	for line := range strings.Lines(document) {
+		switch {
+		case !inside && strings.TrimSpace(line) == "```"+language:
+			inside = true
+			blocks = append(blocks, "")
+		case inside && strings.TrimSpace(line) == "```":
+			inside = false
+		case inside:
+			blocks[len(blocks)-1] += line
+		}
+	}
+	return blocks
 }

@@ -1,20 +1,15 @@
-package mtatest
+package testcase
 
 import (
 	"bytes"
-	"fmt"
 	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 
 	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/host"
 )
-
-var clientIP = netip.MustParseAddr("192.0.2.1")
 
 // Failed is the verdict of a plugin that gave none: on_error decides, and what
 // the plugin changed is undone.
@@ -35,7 +30,8 @@ type Result struct {
 
 var levels = [...]string{"debug", "info", "warn", "error"}
 
-func (r *Result) log(level abi.Level, text string) {
+// Logged keeps a line of the plugin's log.
+func (r *Result) Logged(level abi.Level, text string) {
 	if level > abi.LevelDebug {
 		r.Log = append(r.Log, levels[level]+": "+text)
 	}
@@ -136,30 +132,31 @@ func cmpOr(s, or string) string {
 	return s
 }
 
-// Check holds a result against c.Want. A line of want.Text for each of from,
+// A Difference is what a result has otherwise than its case wants.
+type Difference struct {
+	What      string // "result" or "message"
+	Got, Want []byte // of the result, the lines of Result.Text
+}
+
+// Compare holds a result against c.Want. A line of want.Text for each of from,
 // to, note and log is needed only if one of its kind is there: what a case
 // says nothing of, it does not ask for, but for the verdict and the message.
-func (c *Case) Check(t testing.TB, r Result) {
-	t.Helper()
+func (c *Case) Compare(r Result) []Difference {
 	if c.Want == nil {
-		return
+		return nil
 	}
-	got := r.Text()
-	if c.Want.file != "" && updating() {
-		update(t, c, r)
-		return
-	}
-	if text := keepKinds(got, c.Want.Text); text != c.Want.Text {
-		t.Errorf("%s:\n got:\n%s\nwant:\n%s", c.Name, indent(got), indent(c.Want.Text))
+	var found []Difference
+	if got := keepKinds(r.Text(), c.Want.Text); got != c.Want.Text {
+		found = append(found, Difference{"result", []byte(got), []byte(c.Want.Text)})
 	}
 	want := c.Want.Message
 	if want == nil {
 		want = c.Message
 	}
 	if r.LoadError == "" && !bytes.Equal(r.Message, want) {
-		t.Errorf("%s: the message differs at octet %d\n got:\n%s\nwant:\n%s", c.Name,
-			firstDifference(r.Message, want), visible(r.Message), visible(want))
+		found = append(found, Difference{"message", r.Message, want})
 	}
+	return found
 }
 
 // keepKinds are the lines of got that a case asks for.
@@ -178,24 +175,4 @@ func keepKinds(got, want string) string {
 		}
 	}
 	return b.String()
-}
-
-func indent(s string) string { return "    " + strings.ReplaceAll(s, "\n", "\n    ") }
-
-func firstDifference(a, b []byte) int {
-	for i := range min(len(a), len(b)) {
-		if a[i] != b[i] {
-			return i
-		}
-	}
-	return min(len(a), len(b))
-}
-
-// visible shows octets a line each, with all that a terminal would hide.
-func visible(b []byte) string {
-	var s strings.Builder
-	for line := range bytes.Lines(b) {
-		fmt.Fprintf(&s, "    %q\n", line)
-	}
-	return s.String()
 }
