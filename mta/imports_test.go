@@ -152,6 +152,7 @@ var allowed = map[string]string{
 	"plugins/route":                "sdk/go",
 	"plugins/stamp":                "sdk/go",
 	"sdk/abi":                      "",
+	"sdk/bundle":                   "",
 	"sdk/conformance/kit":          "sdk/abi sdk/host sdk/mimetree",
 	"sdk/go":                       "sdk/abi sdk/go/internal/guest",
 	"sdk/go/internal/guest":        "sdk/abi",
