@@ -151,6 +151,7 @@ var allowed = map[string]string{
 	"plugins/rewrite":              "sdk/go",
 	"plugins/route":                "sdk/go",
 	"plugins/stamp":                "sdk/go",
+	"sdk":                          "",
 	"sdk/abi":                      "",
 	"sdk/bundle":                   "",
 	"sdk/conformance/kit":          "sdk/abi sdk/host sdk/mimetree",
@@ -159,6 +160,8 @@ var allowed = map[string]string{
 	"sdk/go/mtatest":               "gopkg.in/yaml.v3 sdk/abi sdk/go/internal/guest sdk/host sdk/mimetree sdk/testcase",
 	"sdk/host":                     "sdk/abi sdk/mimetree",
 	"sdk/testcase":                 "golang.org/x/tools/txtar gopkg.in/yaml.v3 sdk/abi sdk/host",
+	"sdk/templates":                "sdk",
+	"sdk/templates/go":             "sdk/go",
 	"sdk/mimetree":                 "golang.org/x/text/encoding golang.org/x/text/encoding/htmlindex golang.org/x/text/encoding/ianaindex golang.org/x/text/encoding/unicode golang.org/x/text/runes golang.org/x/text/transform",
 }
 

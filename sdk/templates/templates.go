@@ -1,0 +1,93 @@
+// Package templates has the folder of a new plugin, in each language: a source
+// that adds a header field and reads its configuration, a test, a README, and
+// the SDK, so that the folder builds anywhere and without a network.
+package templates
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/wasmta/wasmta/sdk"
+)
+
+//go:embed go
+var files embed.FS
+
+// A Language is one that a new plugin can be written in.
+type Language struct {
+	Name  string // as in `mta plugin new --lang NAME`
+	Title string // "C++"
+
+	folder string            // of the template; empty: Name
+	sdk    map[string]string // files and folders of the SDK, by where a plugin has them
+}
+
+// Languages are all languages, in the order of their README.
+var Languages = []Language{
+	{Name: "go", Title: "Go", sdk: map[string]string{"mta/sdk/go": "go", "mta/sdk/abi": "abi"}},
+}
+
+// name is what a plugin can be called: it becomes the name of a module of Go, a
+// crate of Rust and a package of npm.
+var name = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,63}$`)
+
+// placeholder stands for the plugin's name in the files of templates.
+const placeholder = "PLUGIN"
+
+// Find gives the language of that name.
+func Find(lang string) (Language, bool) {
+	for _, l := range Languages {
+		if l.Name == lang {
+			return l, true
+		}
+	}
+	return Language{}, false
+}
+
+// Files are the files of a new plugin's folder, by their path below it (with
+// slashes).
+func (l Language) Files(plugin string) (map[string][]byte, error) {
+	if !name.MatchString(plugin) {
+		return nil, fmt.Errorf("a plugin cannot be called %q: use up to 64 of a-z, 0-9, - and _, and begin with a letter", plugin)
+	}
+	from := l.folder
+	if from == "" {
+		from = l.Name
+	}
+	out := map[string][]byte{}
+	err := add(out, files, from, "", func(b []byte) []byte {
+		return []byte(strings.ReplaceAll(string(b), placeholder, plugin))
+	})
+	for to, from := range l.sdk {
+		if err == nil {
+			err = add(out, sdk.Files, from, to, func(b []byte) []byte { return b })
+		}
+	}
+	return out, err
+}
+
+// add adds a file or the files below a folder; tests of the SDK are left out,
+// and what they alone need.
+func add(out map[string][]byte, fsys fs.FS, from, to string, change func([]byte) []byte) error {
+	return fs.WalkDir(fsys, from, func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && d.Name() == "mtatest":
+			return fs.SkipDir
+		case d.IsDir() || strings.HasSuffix(file, "_test.go"):
+			return nil
+		}
+		b, err := fs.ReadFile(fsys, file)
+		if err != nil {
+			return err
+		}
+		at := path.Join(to, strings.TrimPrefix(strings.TrimPrefix(file, from), "/"))
+		out[strings.TrimSuffix(at, ".txt")] = change(b) // go.mod.txt: go.mod would make it another module here
+		return nil
+	})
+}
