@@ -29,6 +29,7 @@ const (
 type Condition struct {
 	source  string
 	program *vm.Program
+	known   int // the place in hooks from which all of it is known
 }
 
 // Compile checks an expression. The error is an [*Error].
@@ -48,7 +49,7 @@ func Compile(source string) (*Condition, error) {
 	if err := checkLiterals(program); err != nil {
 		return nil, err
 	}
-	return &Condition{source: source, program: program}, nil
+	return &Condition{source: source, program: program, known: knownFrom(program)}, nil
 }
 
 // String is the expression.

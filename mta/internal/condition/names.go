@@ -34,25 +34,26 @@ type Name struct {
 	Type    string
 	Text    string
 	Example string
+	Known   string // the hook from which it is known
 }
 
 // Names are all of them, for documents.
 var Names = [...]Name{
-	{"size", "int", "Octets of the message as the stages before left it.", "size > 1024 * 1024"},
-	{"sender", "string", "The reverse-path; empty for a bounce.", `sender == "alice@crepes.fr"`},
-	{"sender_domain", "string", "Its domain, in lower case.", `sender_domain endsWith ".fr"`},
-	{"recipients", "list of string", "The forward-paths that are left.", `any(recipients, # startsWith "postmaster@")`},
-	{"authenticated", "bool", "The client logged in.", "!authenticated"},
-	{"account", "string", "Who logged in; empty if nobody did.", `account == "bob@hamburger.edu"`},
-	{"client", "string", "The client's IP address.", `in_network(client, "10.0.0.0/8")`},
-	{"client_name", "string", "Its reverse name, if that leads back to the address; or empty.", `client_name endsWith ".example.net"`},
-	{"helo", "string", "What the client called itself.", `helo matches "^[0-9.]+$"`},
-	{"listener", "string", "smtp, submission or lmtp.", `listener == "submission"`},
-	{"tls", "bool", "The session is encrypted.", "!tls"},
-	{"hour", "int", "The hour in which MAIL came, 0 to 23, in the server's time zone.", "hour >= 22 || hour < 6"},
-	{"weekday", "string", "The day on which MAIL came: monday to sunday.", `weekday in ["saturday", "sunday"]`},
-	{"header", "function", "The first header field of that name, decoded; empty if there is none.", `header("Subject") contains "crêpe"`},
-	{"in_network", "function", "Whether an address is in a network.", `in_network(client, "2001:db8::/32")`},
+	{"size", "int", "Octets of the message as the stages before left it.", "size > 1024 * 1024", mail.HookHeaders},
+	{"sender", "string", "The reverse-path; empty for a bounce.", `sender == "alice@crepes.fr"`, mail.HookMail},
+	{"sender_domain", "string", "Its domain, in lower case.", `sender_domain endsWith ".fr"`, mail.HookMail},
+	{"recipients", "list of string", "The forward-paths that are left; at on_rcpt those so far, the one in question last.", `any(recipients, # startsWith "postmaster@")`, mail.HookRcpt},
+	{"authenticated", "bool", "The client logged in.", "!authenticated", mail.HookAuth},
+	{"account", "string", "Who logged in; empty if nobody did.", `account == "bob@hamburger.edu"`, mail.HookAuth},
+	{"client", "string", "The client's IP address.", `in_network(client, "10.0.0.0/8")`, mail.HookConnect},
+	{"client_name", "string", "Its reverse name, if that leads back to the address; or empty.", `client_name endsWith ".example.net"`, mail.HookConnect},
+	{"helo", "string", "What the client called itself.", `helo matches "^[0-9.]+$"`, mail.HookHelo},
+	{"listener", "string", "smtp, submission or lmtp.", `listener == "submission"`, mail.HookConnect},
+	{"tls", "bool", "The session is encrypted.", "!tls", mail.HookAuth},
+	{"hour", "int", "The hour in which MAIL came, or before that the client, 0 to 23, in the server's time zone.", "hour >= 22 || hour < 6", mail.HookConnect},
+	{"weekday", "string", "The day on which MAIL came, or before that the client: monday to sunday.", `weekday in ["saturday", "sunday"]`, mail.HookConnect},
+	{"header", "function", "The first header field of that name, decoded; empty if there is none.", `header("Subject") contains "crêpe"`, mail.HookHeaders},
+	{"in_network", "function", "Whether an address is in a network.", `in_network(client, "2001:db8::/32")`, mail.HookConnect},
 }
 
 func valuesOf(tx *mail.Transaction) *values {
@@ -139,9 +140,9 @@ func distance(a, b string) int {
 func Reference() string {
 	var b strings.Builder
 	b.WriteString(introduction)
-	b.WriteString("\n| name | type | meaning | example |\n|---|---|---|---|\n")
+	b.WriteString("\n| name | type | meaning | example | known from |\n|---|---|---|---|---|\n")
 	for _, n := range Names {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` |\n", n.Name, n.Type, n.Text, strings.ReplaceAll(n.Example, "|", `\|`))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | `%s` | %s |\n", n.Name, n.Type, n.Text, strings.ReplaceAll(n.Example, "|", `\|`), n.Known)
 	}
 	return b.String()
 }
@@ -164,4 +165,10 @@ place. Operators are ` + "`== != < <= > >= && || ! in contains startsWith endsWi
 words ` + "`and or not`" + `; lists have ` + "`any(list, # == …)`, `all`, `none`, `len`" + `. The whole
 language is described at [expr-lang.org](https://expr-lang.org/docs/language-definition). An expression that
 fails on a message is a failure of its stage, and ` + "`on_error`" + ` decides.
+
+A stage is asked only once its condition is known to hold. So a hook of the session that comes before
+something the condition speaks of (the last column of the table) is not asked: a stage with
+` + "`when: size > 1048576`" + ` is asked about messages and never about a connection, and one with
+` + "`when: sender_domain == \"crepes.fr\"`" + ` from MAIL on. Give a plugin two stages where its hooks need different
+conditions. ` + "`on_disconnect`" + ` knows what ` + "`on_connect`" + ` does.
 `

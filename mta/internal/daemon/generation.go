@@ -87,6 +87,21 @@ func (c *current) Check(ctx context.Context, tx *mail.Transaction) (mail.Verdict
 	return g.pipeline.Check(ctx, tx)
 }
 
+// Asks implements smtpd.Policy.
+func (c *current) Asks(hook string) bool {
+	g := c.acquire()
+	defer c.release(g)
+	return g.pipeline.Asks(hook)
+}
+
+// Ask implements smtpd.Policy. A session that lasts over a reload asks the new
+// pipeline from then on.
+func (c *current) Ask(ctx context.Context, hook string, tx *mail.Transaction) (mail.Verdict, error) {
+	g := c.acquire()
+	defer c.release(g)
+	return g.pipeline.Ask(ctx, hook, tx)
+}
+
 // Deliver implements mail.Deliverer with the current ways.
 func (c *current) Deliver(ctx context.Context, m *mail.Message) []mail.Result {
 	g := c.acquire()

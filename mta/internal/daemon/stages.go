@@ -37,7 +37,7 @@ func loadPipeline(ctx context.Context, cfg *config.Config, observer pipeline.Obs
 		return nil, nil, err
 	}
 	modules, findings := readPlugins(ctx, cfg, log)
-	p := &pipeline.Pipeline{Log: log, Observer: observer}
+	p := &pipeline.Pipeline{Hostname: cfg.Hostname, Log: log, Observer: observer}
 	for i := range cfg.Pipeline {
 		stage, err := loadStage(ctx, cfg, &cfg.Pipeline[i], modules, runtime)
 		if err != nil {
@@ -122,7 +122,8 @@ func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules
 		return nil, err
 	}
 	stage := &pipeline.Stage{
-		Name: s.Name, Guest: plugin, Timeout: wasm.MaxWait + s.Timeout, OnError: pipeline.OnError(s.OnError),
+		Name: s.Name, Guest: plugin, Hooks: plugin.Hooks(), Timeout: wasm.MaxWait + s.Timeout, OnError: pipeline.OnError(s.OnError),
+		Breaker: pipeline.Breaker{Failures: s.Breaker.Failures, Window: s.Breaker.Window, Pause: s.Breaker.Pause},
 	}
 	if s.When != "" {
 		when, err := condition.Compile(s.When)

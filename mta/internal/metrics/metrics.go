@@ -46,6 +46,8 @@ type Set struct {
 
 	stageTime *prometheus.HistogramVec
 	stages    *prometheus.CounterVec
+	tripped   *prometheus.GaugeVec
+	trips     *prometheus.CounterVec
 
 	queued           prometheus.Counter
 	queuedBytes      prometheus.Counter
@@ -84,7 +86,9 @@ func New(version string) *Set {
 	s.logins = s.counter("mta_logins_total", "Attempts to log in, by result: ok or refused.", "protocol", "result")
 
 	s.stageTime = s.histogram("mta_stage_seconds", "How long a stage took for one message.", fastBuckets, "stage")
-	s.stages = s.counter("mta_stages_total", "Times that a stage was reached, by outcome: its verdict, skipped (when), or failed (on_error decided).", "stage", "outcome")
+	s.stages = s.counter("mta_stages_total", "Times that a stage was reached, by outcome: its verdict, skipped (when), failed or tripped (on_error decided).", "stage", "outcome")
+	s.tripped = s.gauge("mta_stage_tripped", "1 while a stage is left alone because it failed too often; on_error decides meanwhile.", "stage")
+	s.trips = s.counter("mta_stage_trips_total", "Times that this began.", "stage")
 
 	s.queued = s.counter("mta_queued_total", "Messages put into the queue, DSNs too.").WithLabelValues()
 	s.queuedBytes = s.counter("mta_queued_bytes_total", "Octets of these messages.").WithLabelValues()

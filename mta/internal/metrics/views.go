@@ -89,12 +89,23 @@ type Pipeline struct{ set *Set }
 func (s *Set) Pipeline() Pipeline { return Pipeline{s} }
 
 // Staged counts what became of a message at a stage. outcome is one of a few
-// words: a verdict, "skipped" or "failed". Skipping takes no time to speak of.
+// words: a verdict, "skipped", "tripped" or "failed". Not being asked takes no
+// time to speak of.
 func (v Pipeline) Staged(stage, outcome string, took time.Duration) {
 	v.set.stages.WithLabelValues(stage, outcome).Inc()
-	if outcome != "skipped" {
+	if outcome != "skipped" && outcome != "tripped" {
 		v.set.stageTime.WithLabelValues(stage).Observe(took.Seconds())
 	}
+}
+
+// Tripped says that a stage is left alone from now on, or is asked again.
+func (v Pipeline) Tripped(stage string, is bool) {
+	if !is {
+		v.set.tripped.WithLabelValues(stage).Set(0)
+		return
+	}
+	v.set.tripped.WithLabelValues(stage).Set(1)
+	v.set.trips.WithLabelValues(stage).Inc()
 }
 
 // Queue is the view of queued messages.

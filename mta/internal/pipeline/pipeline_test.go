@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ import (
 type guest func(ctx context.Context, tx *mail.Transaction) (mail.Answer, error)
 
 func (g guest) Handle(ctx context.Context, hook string, tx *mail.Transaction) (mail.Answer, error) {
-	if hook != hookMessage {
+	if hook != mail.HookMessage {
 		panic("asked by " + hook)
 	}
 	return g(ctx, tx)
@@ -54,6 +55,8 @@ type when func(*mail.Transaction) (bool, error)
 
 func (w when) Match(tx *mail.Transaction) (bool, error) { return w(tx) }
 
+func (w when) Known(string) bool { return true }
+
 func always(b bool, err error) when {
 	return func(*mail.Transaction) (bool, error) { return b, err }
 }
@@ -73,6 +76,8 @@ func transaction() *mail.Transaction {
 type seen []string
 
 func (s *seen) Staged(stage, outcome string, _ time.Duration) { *s = append(*s, stage+" "+outcome) }
+
+func (s *seen) Tripped(stage string, is bool) { *s = append(*s, fmt.Sprint(stage, " tripped ", is)) }
 
 func TestCheck(t *testing.T) {
 	fails := func(context.Context, *mail.Transaction) (mail.Answer, error) {

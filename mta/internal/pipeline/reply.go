@@ -8,27 +8,61 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/smtp"
 )
 
-// What a client hears when a stage failed, or refused without words.
-var (
-	errLocal    = &smtp.Reply{Code: 451, Enh: smtp.Enh{4, 3, 0}, Text: "Local error in processing, try again later"}
-	errFailed   = &smtp.Reply{Code: 554, Enh: smtp.Enh{5, 3, 0}, Text: "Message cannot be processed"}
-	errRejected = &smtp.Reply{Code: 550, Enh: smtp.Enh{5, 7, 1}, Text: "Message refused by local policy"}
-	errDeferred = &smtp.Reply{Code: 451, Enh: smtp.Enh{4, 7, 1}, Text: "Message deferred by local policy, try again later"}
-	errClosing  = &smtp.Reply{Code: 421, Enh: smtp.Enh{4, 7, 0}, Text: "Closing connection"}
-)
+// words are what a client hears at a hook when a stage failed, or refused
+// without words of its own.
+type words struct {
+	rejected, deferred *smtp.Reply
+	failed, local      *smtp.Reply
+}
+
+// hookWords has the hooks that differ from those about a message. A greeting
+// can only be 220, 554 or 421 (RFC 5321 §4.2.2, §3.1), and AUTH has codes of
+// its own (RFC 4954 §6).
+var hookWords = map[string]words{
+	mail.HookConnect: newWords("Connection", 554, 421),
+	mail.HookHelo:    newWords("Greeting", 550, 450),
+	mail.HookAuth:    newWords("Authentication", 535, 454),
+	mail.HookMail:    newWords("Sender", 550, 451),
+	mail.HookRcpt:    newWords("Recipient", 550, 450),
+	mail.HookData:    newWords("Message", 554, 451),
+}
+
+var messageWords = newWords("Message", 550, 451)
+
+func newWords(subject string, rejected, deferred int) words {
+	w := words{
+		rejected: &smtp.Reply{Code: rejected, Enh: smtp.Enh{5, 7, 1}, Text: subject + " refused by local policy"},
+		deferred: &smtp.Reply{Code: deferred, Enh: smtp.Enh{4, 7, 1}, Text: subject + " deferred by local policy, try again later"},
+		failed:   &smtp.Reply{Code: 554, Enh: smtp.Enh{5, 3, 0}, Text: subject + " cannot be processed"},
+		local:    &smtp.Reply{Code: 451, Enh: smtp.Enh{4, 3, 0}, Text: "Local error in processing, try again later"},
+	}
+	if deferred == 421 || deferred == 454 {
+		w.local.Code = deferred
+	}
+	return w
+}
+
+func wordsOf(hook string) words {
+	if w, ok := hookWords[hook]; ok {
+		return w
+	}
+	return messageWords
+}
+
+var errClosing = &smtp.Reply{Code: 421, Enh: smtp.Enh{4, 7, 0}, Text: "Closing connection"}
 
 // replyTo is the reply that an answer asks for; nil for one that accepts. An
 // answer that makes no sense is an error.
-func replyTo(a mail.Answer, utf8 bool) (*smtp.Reply, error) {
+func replyTo(hook string, a mail.Answer, utf8 bool) (*smtp.Reply, error) {
 	var fallback *smtp.Reply
 	class := 0 // of the code; zero: either
 	switch a.Verdict {
 	case mail.Continue, mail.Accept, mail.Discard, mail.Quarantine:
 		return nil, nil
 	case mail.Reject:
-		fallback, class = errRejected, 5
+		fallback, class = wordsOf(hook).rejected, 5
 	case mail.Defer:
-		fallback, class = errDeferred, 4
+		fallback, class = wordsOf(hook).deferred, 4
 	case mail.Disconnect:
 		fallback = errClosing
 	default:
@@ -55,6 +89,35 @@ func written(a mail.Answer, fallback *smtp.Reply, utf8 bool) *smtp.Reply {
 	}
 	r.Text = printable(r.Text, utf8)
 	return r
+}
+
+// check refuses what an answer cannot do at a hook, and puts the refusals of
+// single recipients into words that a reply can have.
+func check(hook string, tx *mail.Transaction, a *mail.Answer) error {
+	if a.Verdict == mail.Discard && tx.ID == "" {
+		return fmt.Errorf("answered discard, and there is no message yet")
+	}
+	if tx.Content == nil && len(a.Variants)+len(a.Sends) > 0 {
+		return fmt.Errorf("split the message or sent one at %s, when it is not there yet", hook)
+	}
+	for _, v := range append(a.Variants[:len(a.Variants):len(a.Variants)], tx) {
+		for i := range v.Envelope.Recipients {
+			r := &v.Envelope.Recipients[i]
+			if r.Refused == nil {
+				continue
+			}
+			if c := r.Refused.Code; c < 400 || c > 599 || c == 421 || c == 521 {
+				return fmt.Errorf("answered a reply of %d for one recipient", c)
+			}
+			r.Refused = refusal(written(mail.Answer{Code: r.Refused.Code, Enh: r.Refused.Enh, Text: r.Refused.Text},
+				hookWords[mail.HookRcpt].rejected, tx.Envelope.UTF8))
+		}
+	}
+	return nil
+}
+
+func refusal(r *smtp.Reply) *mail.Refusal {
+	return &mail.Refusal{Code: r.Code, Enh: r.Enh.String(), Text: r.Text}
 }
 
 // printable is s as a reply may have it. Text beyond ASCII is for clients that

@@ -41,6 +41,12 @@ func (e *Error) Error() string {
 	return s + ": " + e.Detail
 }
 
+// PluginFault tells whether the plugin is to blame, and not those who share its
+// pool, the caller, or the server.
+func (e *Error) PluginFault() bool {
+	return e.Kind != KindBusy && e.Kind != KindInput
+}
+
 // Unwrap gives the cause, if there is one worth asking for.
 func (e *Error) Unwrap() error { return e.Err }
 

@@ -155,7 +155,7 @@ func changed(old []mail.Recipient, now []host.Recipient) ([]mail.Recipient, erro
 func answerOf(a host.Answer) mail.Answer {
 	out := mail.Answer{Verdict: mail.Verdict(a.Verdict), Reason: a.Reason}
 	if a.Verdict == abi.NotAgain {
-		out.Verdict = mail.Continue // each stage is asked once for a message so far
+		out.Verdict, out.NotAgain = mail.Continue, true
 	}
 	if a.Reply != nil {
 		out.Code, out.Enh, out.Text = a.Reply.Code, a.Reply.Enhanced, a.Reply.Text
