@@ -86,9 +86,10 @@ var places = directory{
 }
 
 // rcpt reads `path`, `path>host` for a plugin's route, `path#account/folder`
-// for a plugin's target.
+// for a plugin's target, and `!` before any of them for one that a stage refused.
 func rcpt(t *testing.T, s string) mail.Recipient {
 	t.Helper()
+	s, refused := strings.CutPrefix(s, "!")
 	path, route, _ := strings.Cut(s, ">")
 	path, target, targeted := strings.Cut(path, "#")
 	p, err := mail.ParsePath(path)
@@ -102,6 +103,9 @@ func rcpt(t *testing.T, s string) mail.Recipient {
 	if targeted {
 		account, folder, _ := strings.Cut(target, "/")
 		r.Deliver = &mail.Target{Account: account, Folder: folder, Flags: `\Seen`}
+	}
+	if refused {
+		r.Refused = &mail.Refusal{Code: 550, Enh: "5.7.9", Text: "not for you"}
 	}
 	return r
 }
@@ -186,6 +190,12 @@ func TestDeliver(t *testing.T) {
 			rcpts:  []string{"bob@hamburger.edu#/Junk>scanner"},
 			copies: []string{"bob@hamburger.edu|Junk|\\Seen|bob@hamburger.edu"},
 			want:   []string{"delivered bob@hamburger.edu/Junk 2.1.5"},
+		},
+		{
+			name:   "recipients that a stage refused, whatever else is said of them",
+			rcpts:  []string{"!bob@hamburger.edu#/Junk", "carol@hamburger.edu", "!unlucky@hamburger.edu>scanner"},
+			copies: []string{"carol@hamburger.edu|||carol@hamburger.edu"},
+			want:   []string{"bounced bob@hamburger.edu 5.7.9", "delivered carol@hamburger.edu 2.1.5", "bounced unlucky@hamburger.edu 5.7.9"},
 		},
 	}
 	for _, tt := range tests {

@@ -40,12 +40,16 @@ type hop struct {
 	rcpts []int
 }
 
-// plan sorts the recipients: a plugin's target first, then a plugin's route,
-// then the directory, then the relay.
+// plan sorts the recipients: those that a stage refused first, then a plugin's
+// target, a plugin's route, the directory, the relay.
 func (d *Router) plan(m *mail.Message, results []mail.Result) *plan {
 	p := &plan{copyOf: map[folder]*localCopy{}, hopOf: map[mail.NextHop]*hop{}}
 	for i := range m.Envelope.Recipients {
 		rcpt := &m.Envelope.Recipients[i]
+		if rcpt.Refused != nil {
+			results[i] = refused(rcpt)
+			continue
+		}
 		if rcpt.Route != nil && rcpt.Deliver == nil {
 			p.relay(i, nil)
 			continue
@@ -100,6 +104,19 @@ func (p *plan) relay(rcpt int, to *mail.NextHop) {
 		p.hops = append(p.hops, h)
 	}
 	h.rcpts = append(h.rcpts, rcpt)
+}
+
+// refused is the result of a recipient that a stage refused, after the client
+// was told that the message is taken. There is no later: whatever the stage
+// said, it is returned.
+func refused(r *mail.Recipient) mail.Result {
+	return mail.Result{
+		Outcome: mail.Bounced,
+		NextHop: r.Path.String(),
+		Code:    r.Refused.Code,
+		Enh:     r.Refused.Enh,
+		Text:    r.Refused.Text,
+	}
 }
 
 // unknown is the result of a recipient of ours that does not exist.

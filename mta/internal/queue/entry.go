@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -15,6 +16,9 @@ type Entry struct {
 	Client   mail.Client   `json:"client"`   // who handed it in; zero for a DSN
 	Envelope mail.Envelope `json:"envelope"` // Recipients are those without an outcome yet
 	Size     int64         `json:"size"`     // of the content, in octets
+
+	Notes  map[string]string `json:"notes,omitempty"`   // what plugins left for those after the queue
+	SentBy string            `json:"sent_by,omitempty"` // the stage that the message comes from
 
 	Due      time.Time `json:"due"`                // when it is attempted next; has no meaning while held
 	Held     string    `json:"held,omitempty"`     // why it is held; empty: it is not
@@ -90,6 +94,8 @@ func newEntry(tx *mail.Transaction) *Entry {
 		Client:   tx.Client,
 		Envelope: tx.Envelope,
 		Held:     tx.Hold,
+		Notes:    maps.Clone(tx.QueuedNotes),
+		SentBy:   tx.SentBy,
 	}
 	e.Envelope.Recipients = slices.Clone(tx.Envelope.Recipients)
 	return e

@@ -39,6 +39,13 @@ func (s *faulty) Put(ctx context.Context, e *queue.Entry, c mail.Content, until 
 	return s.Store.Put(ctx, e, c, until)
 }
 
+func (s *faulty) PutAll(ctx context.Context, deposits []queue.Deposit) error {
+	if err := fault(&s.put); err != nil {
+		return err
+	}
+	return s.Store.PutAll(ctx, deposits)
+}
+
 func (s *faulty) Update(ctx context.Context, e *queue.Entry) error {
 	if err := fault(&s.update); err != nil {
 		return err

@@ -135,12 +135,16 @@ var (
 	errNobody  = &smtp.Reply{Code: 554, Enh: smtp.Enh{5, 5, 1}, Text: "No recipients are left"}
 )
 
-// Enqueue takes responsibility for tx. It returns nil only once the message is
-// on stable storage, and does not use tx or its content after it returned; on
-// error the caller still owns tx. It needs no Run: without one the message
-// waits. Safe for concurrent use.
+// Enqueue takes responsibility for tx and for all of tx.More. It returns nil
+// only once they are on stable storage, all of them, and does not use them or
+// their contents after it returned; on error none is stored, and the caller
+// still owns tx. A transaction that has no recipients is not stored. It needs no
+// Run: without one the messages wait. Safe for concurrent use.
 func (q *Queue) Enqueue(ctx context.Context, tx *mail.Transaction) error {
 	q.setup()
+	if len(tx.More) > 0 {
+		return q.enqueueAll(ctx, tx)
+	}
 	if len(tx.Envelope.Recipients) == 0 {
 		return errNobody
 	}
@@ -150,38 +154,60 @@ func (q *Queue) Enqueue(ctx context.Context, tx *mail.Transaction) error {
 // put stores e, and sees to it that it is attempted. It has e to itself until
 // then; once it returned a worker may have e. more is for the log.
 func (q *Queue) put(ctx context.Context, e *Entry, content mail.Content, more ...any) error {
-	t := task{entry: e}
+	n, err := q.newcomer(e, content, more...)
+	if err != nil {
+		return err
+	}
+	if err := q.Store.Put(ctx, e, n.content, n.until); err != nil {
+		q.unreserve(n.straight)
+		return storeError(err)
+	}
+	q.welcome(ctx, n)
+	return nil
+}
+
+// A newcomer is an entry that is about to be stored.
+type newcomer struct {
+	task
+	content  mail.Content
+	until    time.Time // of the lease; zero: none
+	straight bool      // it has a place among the fresh tasks
+	more     []any     // for the log
+}
+
+// newcomer reads small content into memory and reserves a place, which is the
+// caller's to give back if the entry is not stored.
+func (q *Queue) newcomer(e *Entry, content mail.Content, more ...any) (*newcomer, error) {
+	n := &newcomer{task: task{entry: e}, content: content, more: more}
 	if content.Size() <= maxInMemory {
 		octets, err := mail.ReadAll(content)
 		if err != nil {
-			return fmt.Errorf("read content of %s: %w", e.ID, err)
+			return nil, fmt.Errorf("read content of %s: %w", e.ID, err)
 		}
-		content = mail.Bytes(octets)
-		t.content = content
+		n.content = mail.Bytes(octets)
+		n.task.content = n.content
 	}
 	e.Size = content.Size()
-	now := time.Now()
-	var until time.Time // of no lease
-	straight := e.Held == "" && q.reserve()
-	if straight {
-		until = now.Add(q.Lease)
+	e.Due = time.Now()
+	n.straight = e.Held == "" && q.reserve()
+	if n.straight {
+		n.until = e.Due.Add(q.Lease)
 	}
-	e.Due = now
-	if err := q.Store.Put(ctx, e, content, until); err != nil {
-		q.unreserve(straight)
-		return storeError(err)
-	}
-	q.logQueued(e, more...)
+	return n, nil
+}
+
+// welcome sees to it that a stored entry is attempted.
+func (q *Queue) welcome(ctx context.Context, n *newcomer) {
+	q.logQueued(n.entry, n.more...)
 	if q.Observer != nil {
-		q.Observer.Queued(e.Size)
+		q.Observer.Queued(n.entry.Size)
 	}
 	switch {
-	case straight:
-		q.hand(ctx, t)
-	case e.Held == "":
+	case n.straight:
+		q.hand(ctx, n.task)
+	case n.entry.Held == "":
 		q.poke()
 	}
-	return nil
 }
 
 // storeError gives a full disk the reply that says so; any other error is

@@ -21,6 +21,10 @@ type Store interface {
 	// not use e or content after it returned.
 	Put(ctx context.Context, e *Entry, content mail.Content, until time.Time) error
 
+	// PutAll puts several new entries as Put does: all of them, or, on error,
+	// none, also when the process dies meanwhile.
+	PutAll(ctx context.Context, deposits []Deposit) error
+
 	// Claim leases to the caller, until a time, up to max entries that are
 	// waiting and due at now, the earliest first. An entry that it cannot read is
 	// held from then on, and not among them.
@@ -63,6 +67,13 @@ type Store interface {
 	Stats(ctx context.Context, now time.Time) (Stats, error)
 
 	Close() error
+}
+
+// A Deposit is a new entry on its way into a store.
+type Deposit struct {
+	Entry   *Entry
+	Content mail.Content
+	Until   time.Time // of the caller's lease; zero: none
 }
 
 // Errors of a [Store].

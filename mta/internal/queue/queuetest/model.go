@@ -25,6 +25,7 @@ func testModel(t *testing.T, open Opener) {
 		defer func() { m.f.store.Close() }()
 		rt.Repeat(map[string]func(*rapid.T){
 			"put":    m.put,
+			"putAll": m.putAll,
 			"claim":  m.claim,
 			"update": m.update,
 			"remove": m.remove,

@@ -33,6 +33,8 @@ func Run(t *testing.T, open Opener) {
 		"contents of all sizes can be opened again and again":        testContent,
 		"content that cannot be read leaves nothing behind":          testBadContent,
 		"concurrent puts are all there after reopening":              testConcurrentPuts,
+		"several entries are put together, durably":                  testPutAll,
+		"of several entries none is put if one cannot be":            testPutNone,
 		"claims come by due time, and not before it":                 testClaimOrder,
 		"each entry is claimed once, however many ask":               testClaimExclusive,
 		"a lease lapses, and who comes back late is refused":         testLeaseLapses,

@@ -34,6 +34,7 @@ type kind int
 const (
 	nothing kind = iota
 	putEntry
+	putEntries // a group of them
 	updateEntry
 	removeEntry
 	setAside // an entry that cannot be read: held from now on
@@ -43,8 +44,9 @@ const (
 type change struct {
 	kind    kind
 	id      mail.QueueID
-	record  record // of put and update
-	content []byte // of put, if it is kept in the index
+	record  record    // of put and update
+	content []byte    // of put, if it is kept in the index
+	group   []*change // of putEntries
 
 	due []byte // of setAside: the key it was found by
 
@@ -55,7 +57,13 @@ type change struct {
 	file string    // of remove: the content's file, to be unlinked
 }
 
-func (c *change) size() int { return len(c.content) + len(c.record) }
+func (c *change) size() int {
+	n := len(c.content) + len(c.record)
+	for _, part := range c.group {
+		n += part.size()
+	}
+	return n
+}
 
 // commit has c written, together with all that is waiting at the same time, and
 // returns once it is on stable storage. There is no goroutine and no delay:

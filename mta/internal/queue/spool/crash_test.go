@@ -88,7 +88,9 @@ func putForever(dir string) {
 					continue
 				}
 				say("put", e.ID)
-				switch rand.IntN(4) {
+				switch rand.IntN(5) {
+				case 4:
+					err = putTogether(ctx, s, now)
 				case 0:
 					say("removing", e.ID)
 					err = s.Remove(ctx, e)
@@ -108,21 +110,65 @@ func putForever(dir string) {
 	select {}
 }
 
+// putTogether puts three entries, each of which names all three.
+func putTogether(ctx context.Context, s *Store, now time.Time) error {
+	var deposits []queue.Deposit
+	var names []string
+	for range 3 {
+		e := benchEntry(now)
+		deposits = append(deposits, queue.Deposit{Entry: e, Content: contentOf(e.ID)})
+		names = append(names, string(e.ID))
+	}
+	for _, d := range deposits {
+		d.Entry.Envelope.EnvID = strings.Join(names, " ")
+	}
+	return s.PutAll(ctx, deposits)
+}
+
+// checkTogether holds that of entries that were put together all are there.
+func checkTogether(t *testing.T, s *Store, entries []*queue.Entry) (groups int) {
+	t.Helper()
+	there := map[string]bool{}
+	for _, e := range entries {
+		there[string(e.ID)] = true
+	}
+	for _, e := range entries {
+		names := strings.Fields(e.Envelope.EnvID)
+		if len(names) == 0 {
+			continue
+		}
+		groups++
+		for _, name := range names {
+			if !there[name] {
+				t.Errorf("%s is there without %s", e.ID, name)
+			}
+		}
+		c, err := s.Content(context.Background(), e.ID)
+		if err != nil {
+			t.Fatalf("content of %s: %v", e.ID, err)
+		}
+		if got, err := mail.ReadAll(c); err != nil || string(got) != string(contentOf(e.ID)) {
+			t.Errorf("content of %s has %d octets, %v", e.ID, len(got), err)
+		}
+	}
+	return groups / 3
+}
+
 // TestKilledWhileWriting kills a process that writes, again and again, and
 // looks for all that it said it had written.
 func TestKilledWhileWriting(t *testing.T) {
 	dir := t.TempDir()
 	state := map[mail.QueueID]string{} // the last thing said of each
-	rounds := 12
+	rounds, groups := 12, 0
 	if testing.Short() {
 		rounds = 3
 	}
 	for round := range rounds {
 		killed(t, child(t, "put", dir), 20+rand.IntN(400), state)
-		checkState(t, dir, state, round)
+		groups = checkState(t, dir, state, round)
 	}
-	if len(state) < 100 {
-		t.Errorf("only %d entries were written", len(state))
+	if len(state) < 100 || groups == 0 {
+		t.Errorf("only %d entries and %d groups of them were written", len(state), groups)
 	}
 }
 
@@ -150,7 +196,8 @@ func killed(t *testing.T, cmd *exec.Cmd, lines int, state map[mail.QueueID]strin
 	cmd.Wait() // "signal: killed"
 }
 
-func checkState(t *testing.T, dir string, state map[mail.QueueID]string, round int) {
+// checkState returns how many groups of entries that were put together are there.
+func checkState(t *testing.T, dir string, state map[mail.QueueID]string, round int) (groups int) {
 	t.Helper()
 	ctx := context.Background()
 	s := mustOpen(t, dir)
@@ -175,7 +222,12 @@ func checkState(t *testing.T, dir string, state map[mail.QueueID]string, round i
 			t.Fatalf("round %d: content of %s has %d octets of %d, %v", round, id, len(got), len(want), err)
 		}
 	}
+	entries, err := s.List(ctx, time.Now(), queue.Filter{}, "", 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
 	checkConsistent(t, s)
+	return checkTogether(t, s, entries)
 }
 
 // checkConsistent compares the index with itself and with the folder.

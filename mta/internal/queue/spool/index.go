@@ -182,6 +182,8 @@ func (b *buckets) apply(c *change) error {
 	switch c.kind {
 	case putEntry:
 		return b.put(c)
+	case putEntries:
+		return b.putAll(c)
 	case updateEntry:
 		return b.update(c)
 	case removeEntry:

@@ -28,15 +28,20 @@ func (s *Store) Put(ctx context.Context, e *queue.Entry, content mail.Content, u
 	err := s.put(e, content)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settlePut(e, until, err)
+	return err
+}
+
+// settlePut ends what admit began. Called with mu held.
+func (s *Store) settlePut(e *queue.Entry, until time.Time, err error) {
 	l := s.leases[e.ID]
 	l.busy = false
 	if err != nil || until.IsZero() {
 		delete(s.leases, e.ID)
-		return err
+		return
 	}
 	s.leases[e.ID] = l
 	e.Lease = queue.Lease{Token: l.token, Until: l.until}
-	return nil
 }
 
 // admit occupies a new ID, whether or not its entry is to have a lease; it is
@@ -53,31 +58,48 @@ func (s *Store) admit(id mail.QueueID, until time.Time) bool {
 }
 
 func (s *Store) put(e *queue.Entry, content mail.Content) error {
+	c, err := s.prepare(e, content)
+	if err != nil {
+		return err
+	}
+	if err := s.commit(c); err != nil {
+		s.undo(c)
+		return err
+	}
+	return nil
+}
+
+// prepare makes the change that puts an entry. A large content is in its file
+// then, which undo removes.
+func (s *Store) prepare(e *queue.Entry, content mail.Content) (*change, error) {
 	large := content.Size() > maxInline
 	r, err := newRecord(e, large)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c := &change{kind: putEntry, id: e.ID, record: r}
 	if !large {
 		octets, err := mail.ReadAll(content)
 		if err != nil {
-			return fmt.Errorf("read content of %s: %w", e.ID, err)
+			return nil, fmt.Errorf("read content of %s: %w", e.ID, err)
 		}
 		c.content = append([]byte{}, octets...) // not nil, and not the caller's after an error
-		return s.commit(c)
+		return c, nil
 	}
 	if _, err := s.read(e.ID); !errors.Is(err, queue.ErrNotFound) {
-		return cmp.Or(err, queue.ErrExists) // before its file is written over
+		return nil, cmp.Or(err, queue.ErrExists) // before its file is written over
 	}
 	if err := s.storeFile(e.ID, content); err != nil {
-		return fmt.Errorf("store content of %s: %w", e.ID, err)
+		return nil, fmt.Errorf("store content of %s: %w", e.ID, err)
 	}
-	if err := s.commit(c); err != nil {
-		s.unlink(string(e.ID))
-		return err
+	return c, nil
+}
+
+// undo removes what prepare left beside the index.
+func (s *Store) undo(c *change) {
+	if c.record.inFile() {
+		s.unlink(string(c.id))
 	}
-	return nil
 }
 
 // Update implements [queue.Store].
