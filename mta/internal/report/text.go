@@ -1,0 +1,261 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// A Style says how a report looks.
+type Style struct {
+	Color bool
+	Width int // of the terminal; zero: lines are not cut
+}
+
+// The colours, as SGR parameters.
+const (
+	bold    = "1"
+	dim     = "2"
+	red     = "31"
+	green   = "32"
+	yellow  = "33"
+	magenta = "35"
+	cyan    = "36"
+)
+
+// verdictColors are those of verdicts; others have none.
+var verdictColors = map[string]string{
+	"accept": green, "continue": green, "discard": yellow, "quarantine": magenta, "defer": yellow,
+	"reject": red, "disconnect": red, "failed": red, "skipped": dim,
+}
+
+// A page is a report while it is written.
+type page struct {
+	bytes.Buffer
+	style Style
+}
+
+// WriteText writes a report for a person.
+func (r *Report) WriteText(w io.Writer, style Style) error {
+	p := &page{style: style}
+	p.head(r)
+	for i := range r.Steps {
+		p.step(&r.Steps[i])
+	}
+	p.foot(r)
+	_, err := w.Write(p.Bytes())
+	return err
+}
+
+// paint is s in a colour.
+func (p *page) paint(color, s string) string {
+	if !p.style.Color || color == "" || s == "" {
+		return s
+	}
+	return "\x1b[" + color + "m" + s + "\x1b[0m"
+}
+
+// line writes one line in a colour, cut to the width.
+func (p *page) line(color, text string) {
+	p.WriteString(p.paint(color, p.cut(text)) + "\n")
+}
+
+// cut shortens a line to the width, by characters.
+func (p *page) cut(text string) string {
+	if p.style.Width <= 0 || utf8.RuneCountInString(text) <= p.style.Width {
+		return text
+	}
+	return string([]rune(text)[:p.style.Width-1]) + "…"
+}
+
+func (p *page) head(r *Report) {
+	p.WriteString(p.paint(bold, visible(r.Message)) + p.paint(dim, "  "+size(r.Size)) + "\n")
+	p.fact("from", visible(orNull(r.From)))
+	p.fact("to", visible(strings.Join(r.To, ", ")))
+	p.fact("client", visible(r.Client+", which says it is "+r.Helo))
+	for _, s := range r.Assumed {
+		p.line(dim, "  "+visible(s))
+	}
+}
+
+func orNull(s string) string {
+	if s == "" {
+		return "<>"
+	}
+	return s
+}
+
+func (p *page) fact(name, text string) {
+	const width = 7 // of the longest name and a blank
+	if p.style.Width > 0 {
+		text = (&page{style: Style{Width: max(10, p.style.Width-2-width)}}).cut(text)
+	}
+	p.WriteString("  " + p.paint(dim, fmt.Sprintf("%-*s", width, name)) + text + "\n")
+}
+
+// hookWords are hooks as a person reads them; on_message needs no word.
+var hookWords = map[string]string{
+	"on_connect": "connect", "on_helo": "helo", "on_auth": "auth", "on_mail": "mail", "on_rcpt": "rcpt", "on_data": "data",
+	"on_headers": "headers", "on_message": "", "on_disconnect": "disconnect",
+}
+
+func (p *page) step(s *Step) {
+	title := s.Stage
+	word, known := hookWords[s.Hook]
+	if !known {
+		word = s.Hook
+	}
+	for _, more := range [...]string{word, s.About} {
+		if more != "" {
+			title += " " + visible(more)
+		}
+	}
+	outcome := s.Verdict
+	switch {
+	case s.Skipped != "":
+		outcome = "skipped"
+	case s.Error != "":
+		outcome = "failed"
+	}
+	p.WriteString("\n" + p.paint(bold, title) + "  " + p.paint(verdictColors[outcome], outcome))
+	if s.Skipped != "" {
+		p.WriteString(p.paint(dim, "  "+s.Skipped) + "\n")
+		return
+	}
+	p.WriteString(p.paint(dim, "  "+s.Used.String()) + "\n")
+	p.said(s)
+	for _, q := range s.Parts {
+		p.queued("divided:", &q)
+	}
+	for _, q := range s.Sent {
+		p.queued("sends:", &q)
+	}
+	if s.Changes != nil {
+		p.changes(s.Changes)
+	}
+	if s.Error == "" && s.Verdict == "continue" && (s.Changes == nil || s.Changes.Empty()) && len(s.Parts)+len(s.Sent) == 0 {
+		p.line(dim, "    nothing changed")
+	}
+	for _, l := range s.Log {
+		p.line(dim, "    log "+visible(l))
+	}
+}
+
+// said is what a stage said beside its verdict.
+func (p *page) said(s *Step) {
+	if s.Error != "" {
+		p.line(red, "    "+visible(s.Error))
+		p.line("", "    its on_error makes that: "+s.Verdict)
+	}
+	if s.Reply != "" {
+		p.line(verdictColors[s.Verdict], "    "+visible(s.Reply))
+	}
+	if s.Reason != "" {
+		p.line(magenta, "    held: "+visible(s.Reason))
+	}
+}
+
+// String is the usage as a person reads it.
+func (u Usage) String() string {
+	return fmt.Sprintf("%s, %s fuel, %s calls, %s", took(u.Time), thousands(u.Fuel), thousands(uint64(u.Calls)), size(u.Memory))
+}
+
+func took(d time.Duration) string {
+	switch {
+	case d < 10*time.Millisecond:
+		return fmt.Sprintf("%.2f ms", float64(d)/1e6)
+	case d < time.Second:
+		return fmt.Sprintf("%.0f ms", float64(d)/1e6)
+	}
+	return fmt.Sprintf("%.2f s", d.Seconds())
+}
+
+// thousands groups the digits of n.
+func thousands(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func (p *page) changes(c *Changes) {
+	p.section("envelope", c.Envelope)
+	p.section("header", c.Header)
+	p.section("parts", c.Tree)
+	for _, part := range c.Parts {
+		name := "part " + part.Path
+		if part.Path == "" {
+			name = "body"
+		}
+		p.section(name+", header", part.Header)
+		p.section(name+", "+part.Type, part.Text)
+		if part.Note != "" {
+			p.line(yellow, "    "+name+": "+visible(part.Note))
+		}
+	}
+	p.section("octets", c.Octets)
+	p.section("notes", c.Notes)
+}
+
+var opColors = map[Op]string{Removed: red, Added: green, Changed: yellow, Gap: dim, Kept: dim}
+
+// section writes the lines of one difference.
+func (p *page) section(name string, lines []Line) {
+	if len(lines) == 0 {
+		return
+	}
+	p.line(cyan, "    "+visible(name))
+	for _, l := range lines {
+		if l.Op == Gap {
+			p.line(dim, "      … "+l.Text)
+			continue
+		}
+		p.line(opColors[l.Op], "    "+strings.TrimRight(string(l.Op)+" "+visible(l.Text), " "))
+	}
+}
+
+// queued is a message that comes of this one.
+func (p *page) queued(word string, q *Queued) {
+	text := "    " + word + " " + orNull(q.From) + " to " + strings.Join(q.To, ", ")
+	if q.Subject != "" {
+		text += fmt.Sprintf(", %q", q.Subject)
+	}
+	if q.File != "" {
+		text += ", in " + q.File
+	}
+	p.line("", visible(text))
+	if q.Changes != nil {
+		p.changes(q.Changes)
+	}
+}
+
+func (p *page) foot(r *Report) {
+	p.WriteString("\n" + p.paint(bold+";"+verdictColors[r.Verdict], r.Verdict))
+	p.WriteString(p.paint(dim, "  "+r.Used.String()) + "\n")
+	if r.Reply != "" {
+		p.line("", "  "+visible(r.Reply))
+	}
+	if r.Held != "" {
+		p.line("", "  held: "+visible(r.Held))
+	}
+	for _, q := range r.Queued {
+		for _, to := range q.To {
+			text := "  → " + visible(to)
+			if q.By != "" {
+				text += "  from " + visible(orNull(q.From)) + ", sent by " + q.By
+			}
+			p.line("", text)
+		}
+		if q.File != "" {
+			p.line(dim, "    in "+visible(q.File))
+		}
+	}
+	for _, note := range r.Notes {
+		p.line(yellow, "  "+visible(note))
+	}
+}
