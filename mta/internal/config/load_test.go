@@ -86,7 +86,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 			stage(func(s *Stage) {
 				s.Name, s.Plugin, s.When = "foot", "rewrite", "size < 1048576"
 				s.Timeout, s.Memory, s.OnError = 250*time.Millisecond, 32<<20, OnErrorSkip
-				s.Fuel, s.LogOctets, s.HostCalls, s.Isolation, s.Instances = 250e6, 0, 20000, "none", 3
+				s.Fuel, s.LogOctets, s.HostCalls, s.Isolation, s.Instances = 250e6, 4<<10, 20000, "none", 3
 				s.Grant = []string{"headers", "kv", "folders"}
 				s.Folders = []Folder{{"lists", "testdata/plugin"}, {"here", "testdata"}}
 				s.Mode, s.Output = "auto", "headers"

@@ -102,7 +102,7 @@ func sandboxKeys() []key[Stage] {
 		field("timeout", duration(time.Millisecond, time.Hour), func(s *Stage) *time.Duration { return &s.Timeout }, "How long one hook of one message may take."),
 		field("fuel", count[uint64](1000, 1e15), func(s *Stage) *uint64 { return &s.Fuel }, "How much one hook may compute, in units of about one instruction; the same message costs the same on every machine, and `mta run` shows how much."),
 		field("memory", size(1<<20, 4<<30), func(s *Stage) *Size { return &s.Memory }, "How much memory one instance of the plugin may have."),
-		field("log", size(0, 1<<30), func(s *Stage) *Size { return &s.LogOctets }, "How much one hook may log; what is more is cut, and that is logged."),
+		field("log", size(1, 1<<30), func(s *Stage) *Size { return &s.LogOctets }, "How much one hook may log; what is more is cut, and that is logged."),
 		field("calls", count[int](1, 1e9), func(s *Stage) *int { return &s.HostCalls }, "How many functions of the ABI one hook may call."),
 		field("isolation", enum("message", "none"), func(s *Stage) *string { return &s.Isolation }, "`message`: nothing that a plugin keeps in its memory reaches the next message. `none`: it does, and a message costs less."),
 		field("instances", instances, func(s *Stage) *int { return &s.Instances }, "How many instances run at once, at most. Left out: one for each processor."),

@@ -38,7 +38,7 @@ func Check(ctx context.Context, file string, log *slog.Logger) (config.Findings,
 		}
 		return err
 	}
-	_, runtime, err := loadPipeline(ctx, cfg, nil, log)
+	_, runtime, err := loadPipeline(ctx, cfg, surroundings{log: log})
 	if err := collect(err); err != nil {
 		return nil, err
 	}

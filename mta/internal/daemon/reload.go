@@ -14,7 +14,7 @@ import (
 
 // newGeneration builds what a reload replaces.
 func (s *Server) newGeneration(ctx context.Context, cfg *config.Config) (*generation, error) {
-	p, runtime, err := loadPipeline(ctx, cfg, s.metrics.Pipeline(), s.log)
+	p, runtime, err := loadPipeline(ctx, cfg, surroundings{observer: s.metrics.Pipeline(), log: s.log})
 	if err != nil {
 		return nil, err
 	}

@@ -27,17 +27,19 @@ func compileCondition(when string) error {
 // with any stage comes back as findings, all of them, each at its place in
 // the file. The runtime holds the plugins and is closed after the pipeline's
 // last use.
-func loadPipeline(ctx context.Context, cfg *config.Config, observer pipeline.Observer, log *slog.Logger) (*pipeline.Pipeline, *wasm.Runtime, error) {
+func loadPipeline(ctx context.Context, cfg *config.Config, around surroundings) (*pipeline.Pipeline, *wasm.Runtime, error) {
 	runtime, err := wasm.NewRuntime(ctx, wasm.Options{
 		CacheDir: filepath.Join(cfg.State, "cache", "wazero"),
 		Hostname: cfg.Hostname,
-		Log:      log,
+		Log:      around.log,
+		Now:      around.now,
+		Random:   around.random,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	modules, findings := readPlugins(ctx, cfg, log)
-	p := &pipeline.Pipeline{Hostname: cfg.Hostname, Log: log, Observer: observer}
+	modules, findings := readPlugins(ctx, cfg, around.log)
+	p := &pipeline.Pipeline{Hostname: cfg.Hostname, Log: around.log, Observer: around.observer, Tracer: around.tracer}
 	for i := range cfg.Pipeline {
 		stage, err := loadStage(ctx, cfg, &cfg.Pipeline[i], modules, runtime)
 		if err != nil {
