@@ -30,12 +30,13 @@ const (
 	Timeout     Errno = -6
 	IO          Errno = -7
 	Unsupported Errno = -8
-	Signed      Errno = -9 // the edit would break a signature that policy protects
+	Signed      Errno = -9  // the edit would break a signature that policy protects
+	Loop        Errno = -10 // what is automatic is not answered automatically
 )
 
 var errnoNames = [...]string{
 	"ok", "not found", "bad argument", "wrong stage", "not granted", "limit reached",
-	"timed out", "input/output error", "not supported", "inside a signature",
+	"timed out", "input/output error", "not supported", "inside a signature", "would be a mail loop",
 }
 
 // Error implements error.
@@ -168,13 +169,13 @@ const (
 
 // Fields of rcpt_get.
 const (
-	RcptAddress  int32 = 0 // as it is now
-	RcptOriginal int32 = 1 // as RCPT gave it
-	RcptResolved int32 = 2
-	RcptORCPT    int32 = 3
-	RcptNotify   int32 = 4 // "SUCCESS,FAILURE,DELAY" or "NEVER"
-	RcptStatus   int32 = 5
-	RcptReply    int32 = 6
+	RcptAddress   int32 = 0 // as it is now
+	RcptOriginal  int32 = 1 // as RCPT gave it
+	RcptNextHop   int32 = 2 // where its mail goes, "smtp://mx.example.org:25"; known in the queue
+	RcptORCPT     int32 = 3 // "rfc822;bob@example.org"
+	RcptNotify    int32 = 4 // "SUCCESS,FAILURE,DELAY" or "NEVER"
+	RcptOutcome   int32 = 5 // of the last attempt, "deferred"; known in the queue
+	RcptLastReply int32 = 6 // of the last attempt, "450 4.2.0 Busy"; known in the queue
 )
 
 // AllRecipients is what route and deliver take for all recipients.

@@ -2,6 +2,7 @@ package host
 
 import (
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/wasmta/wasmta/sdk/abi"
@@ -10,10 +11,13 @@ import (
 // Route is route: mail for a recipient, or for all, goes to this next hop. It
 // takes the place of an earlier route or deliver.
 func (c *Call) Route(rcpt int32, host string, port, flags int32) abi.Errno {
+	if e := c.may(abi.AccessRoute); e != abi.OK {
+		return e
+	}
 	if !isHost(host) || port < 0 || port > 65535 || flags&^(abi.RouteRequireTLS|abi.RouteNoMX) != 0 {
 		return abi.BadArg
 	}
-	return c.each(rcpt, func(r *Recipient) {
+	return c.each(rcpt, abi.AccessRoute, func(r *Recipient) {
 		r.Deliver = nil
 		r.Route = &Route{
 			Host: host, Port: int(port),
@@ -26,10 +30,13 @@ func (c *Call) Route(rcpt int32, host string, port, flags int32) abi.Errno {
 // account here; the empty account is the recipient's own, the empty folder is
 // INBOX. It takes the place of an earlier route or deliver.
 func (c *Call) Deliver(rcpt int32, mailbox, folder, flags string) abi.Errno {
+	if e := c.may(abi.AccessDeliver); e != abi.OK {
+		return e
+	}
 	if hasControl(mailbox) || !utf8.ValidString(mailbox) || !isFolder(folder) || !areFlags(flags) {
 		return abi.BadArg
 	}
-	return c.each(rcpt, func(r *Recipient) {
+	return c.each(rcpt, abi.AccessDeliver, func(r *Recipient) {
 		r.Route = nil
 		r.Deliver = &Target{Account: mailbox, Folder: folder, Flags: flags}
 	})
@@ -38,6 +45,9 @@ func (c *Call) Deliver(rcpt int32, mailbox, folder, flags string) abi.Errno {
 // Quarantine is quarantine: the message is accepted and held for the operator,
 // whatever the hook returns short of a refusal.
 func (c *Call) Quarantine(reason string) abi.Errno {
+	if e := c.may(abi.AccessQuarantine); e != abi.OK {
+		return e
+	}
 	if reason == "" || !isText(reason) {
 		return abi.BadArg
 	}
@@ -48,44 +58,26 @@ func (c *Call) Quarantine(reason string) abi.Errno {
 	return abi.OK
 }
 
-// The functions below have their place in the ABI and no service behind them
-// yet; [Call.Has] answers 0 for them.
+// RetryAt is retry_at: the next attempt for a recipient, or for all, is to be
+// at that time, in milliseconds since 1970, UTC; zero leaves it to the queue.
+// The queue still ends as it always does when it has tried for too long.
+func (c *Call) RetryAt(rcpt int32, ms int64) abi.Errno {
+	if e := c.may(abi.AccessRetry); e != abi.OK {
+		return e
+	}
+	if ms < 0 || ms > maxTime {
+		return abi.BadArg
+	}
+	at := time.Time{}
+	if ms > 0 {
+		at = time.UnixMilli(ms).UTC()
+	}
+	return c.each(rcpt, abi.AccessRetry, func(r *Recipient) { r.RetryAt = at })
+}
 
-// RetryAt is retry_at.
-func (c *Call) RetryAt(rcpt int32, ms int64) abi.Errno { return abi.Unsupported }
-
-// VariantNew is variant_new.
-func (c *Call) VariantNew(ids []int32) int32 { return int32(abi.Unsupported) }
-
-// VariantSelect is variant_select.
-func (c *Call) VariantSelect(variant int32) abi.Errno { return abi.Unsupported }
-
-// Send is send.
-func (c *Call) Send(sender, recipients string, blob int32) abi.Errno { return abi.Unsupported }
-
-// KvGet is kv_get.
-func (c *Call) KvGet(key string) ([]byte, abi.Errno) { return nil, abi.Unsupported }
-
-// KvSet is kv_set.
-func (c *Call) KvSet(key string, value []byte, ttlMS int64) abi.Errno { return abi.Unsupported }
-
-// KvDel is kv_del.
-func (c *Call) KvDel(key string) abi.Errno { return abi.Unsupported }
-
-// KvAdd is kv_add.
-func (c *Call) KvAdd(key string, delta, ttlMS int64) (int64, abi.Errno) { return 0, abi.Unsupported }
-
-// KvCas is kv_cas.
-func (c *Call) KvCas(key string, old, value []byte, ttlMS int64) abi.Errno { return abi.Unsupported }
-
-// DNS is dns.
-func (c *Call) DNS(qtype int32, name string) (string, abi.Errno) { return "", abi.Unsupported }
-
-// Counter is counter.
-func (c *Call) Counter(name string, delta int64) {}
-
-// Observe is observe.
-func (c *Call) Observe(name string, value float64) {}
+// maxTime is the last millisecond of the year 9999: what comes after cannot be
+// written in RFC 3339, so not in logs or JSON.
+const maxTime = 253402300799999
 
 // isHost tells whether s is a host name or an address, in brackets or not.
 func isHost(s string) bool {

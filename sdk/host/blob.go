@@ -4,6 +4,9 @@ import "github.com/wasmta/wasmta/sdk/abi"
 
 // BlobNew is blob_new: an empty blob of this call. Handles are above zero.
 func (c *Call) BlobNew() int32 {
+	if e := c.may(abi.AccessBlob); e != abi.OK {
+		return int32(e)
+	}
 	if len(c.blobs) >= c.limits.Blobs {
 		return int32(abi.Limit)
 	}
@@ -13,6 +16,9 @@ func (c *Call) BlobNew() int32 {
 
 // BlobWrite is blob_write: it appends octets, which it copies.
 func (c *Call) BlobWrite(blob int32, octets []byte) abi.Errno {
+	if e := c.may(abi.AccessBlob); e != abi.OK {
+		return e
+	}
 	if blob < 1 || int(blob) > len(c.blobs) {
 		return abi.NotFound
 	}

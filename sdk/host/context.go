@@ -4,6 +4,9 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/wasmta/wasmta/sdk/abi"
 )
 
 // A Context is what is known of the session, shaped and named as in
@@ -45,9 +48,11 @@ type Server struct {
 	Listener string     `json:"listener,omitempty"` // "smtp", "submission", "lmtp"
 }
 
-// Queue names the message.
+// Queue names the message. The rest is known once it is queued.
 type Queue struct {
-	ID string `json:"id,omitempty"`
+	ID       string    `json:"id,omitempty"`
+	Attempts int       `json:"attempts,omitempty"` // that were made
+	Received time.Time `json:"received,omitzero"`  // when the message came
 }
 
 // Envelope has the parameters of MAIL (RFC 6152, RFC 6531, RFC 3461); the
@@ -75,6 +80,8 @@ var contextKeys = map[string]func(*Call) string{
 	"/server/port":     func(c *Call) string { return number(c.in.Context.Server.Port) },
 	"/server/listener": func(c *Call) string { return c.in.Context.Server.Listener },
 	"/queue/id":        func(c *Call) string { return c.in.Context.Queue.ID },
+	"/queue/attempts":  func(c *Call) string { return c.attempts() },
+	"/queue/received":  func(c *Call) string { return timestamp(c.in.Context.Queue.Received) },
 	"/envelope/body":   func(c *Call) string { return c.in.Context.Envelope.Body },
 	"/envelope/utf8":   func(c *Call) string { return yes(c.in.Context.Envelope.UTF8) },
 	"/envelope/ret":    func(c *Call) string { return c.in.Context.Envelope.Ret },
@@ -100,6 +107,21 @@ func (t *TLS) cipher() string {
 		return ""
 	}
 	return t.Cipher
+}
+
+// attempts are how many were made; before the queue nothing is known of them.
+func (c *Call) attempts() string {
+	if !abi.Queued.Has(c.hook) && !c.in.AfterQueue {
+		return ""
+	}
+	return strconv.Itoa(c.in.Context.Queue.Attempts)
+}
+
+func timestamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
 }
 
 // stageName is a hook's name as MTA Hooks has it: "message" for "on_message".

@@ -35,6 +35,10 @@ func (f *fake) String() string {
 	return strings.Join(append(append([]string(nil), f.now().fields...), "", f.now().body), "\r\n")
 }
 
+func (f *fake) Fork() (Message, abi.Errno) {
+	return &fake{[]fakeState{{append([]string(nil), f.now().fields...), f.now().body}}}, abi.OK
+}
+
 func (f *fake) Mark() int         { return len(f.states) }
 func (f *fake) Rollback(mark int) { f.states = f.states[:mark] }
 func (f *fake) Size() int64       { return int64(len(f.String())) }

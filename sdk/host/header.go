@@ -8,7 +8,7 @@ import (
 
 // HdrCount is hdr_count.
 func (c *Call) HdrCount(part int32) int32 {
-	m, e := c.content()
+	m, e := c.header(part, abi.AccessReadHeader)
 	if e != abi.OK {
 		return int32(e)
 	}
@@ -18,7 +18,7 @@ func (c *Call) HdrCount(part int32) int32 {
 // HdrFind is hdr_find: the place of the first field of that name, in any case
 // of letters, at or after from.
 func (c *Call) HdrFind(part int32, name string, from int32) int32 {
-	m, e := c.content()
+	m, e := c.header(part, abi.AccessReadHeader)
 	if e != abi.OK {
 		return int32(e)
 	}
@@ -27,7 +27,7 @@ func (c *Call) HdrFind(part int32, name string, from int32) int32 {
 
 // HdrName is hdr_name, in the letters of the message.
 func (c *Call) HdrName(part, index int32) (string, abi.Errno) {
-	m, e := c.content()
+	m, e := c.header(part, abi.AccessReadHeader)
 	if e != abi.OK {
 		return "", e
 	}
@@ -36,7 +36,7 @@ func (c *Call) HdrName(part, index int32) (string, abi.Errno) {
 
 // HdrValue is hdr_value.
 func (c *Call) HdrValue(part, index, mode int32) ([]byte, abi.Errno) {
-	m, e := c.content()
+	m, e := c.header(part, abi.AccessReadHeader)
 	if e != abi.OK {
 		return nil, e
 	}
@@ -45,7 +45,7 @@ func (c *Call) HdrValue(part, index, mode int32) ([]byte, abi.Errno) {
 
 // HdrBlock is hdr_block: all fields with their line ends.
 func (c *Call) HdrBlock(part int32) ([]byte, abi.Errno) {
-	m, e := c.content()
+	m, e := c.header(part, abi.AccessReadHeader)
 	if e != abi.OK {
 		return nil, e
 	}
@@ -58,7 +58,7 @@ func (c *Call) HdrInsert(part, index int32, name, value string) abi.Errno {
 	if !isFieldName(name) || hasLineBreak(value) {
 		return abi.BadArg
 	}
-	return c.addField(len(name)+len(value), 1, func(m Message) abi.Errno {
+	return c.addField(part, len(name)+len(value), 1, func(m Message) abi.Errno {
 		return m.HdrInsert(part, index, name, value)
 	})
 }
@@ -71,7 +71,7 @@ func (c *Call) HdrInsertRaw(part, index int32, field string) abi.Errno {
 	if !colon || !isFieldName(strings.TrimRight(name, " \t")) || !isFolded(value) {
 		return abi.BadArg
 	}
-	return c.addField(len(field), 1, func(m Message) abi.Errno {
+	return c.addField(part, len(field), 1, func(m Message) abi.Errno {
 		return m.HdrInsertRaw(part, index, field+"\r\n")
 	})
 }
@@ -81,14 +81,18 @@ func (c *Call) HdrSet(part, index int32, value string) abi.Errno {
 	if hasLineBreak(value) {
 		return abi.BadArg
 	}
-	return c.addField(len(value), 0, func(m Message) abi.Errno {
+	return c.addField(part, len(value), 0, func(m Message) abi.Errno {
 		return m.HdrSet(part, index, value)
 	})
 }
 
 // HdrRemove is hdr_remove.
 func (c *Call) HdrRemove(part, index int32) abi.Errno {
-	return c.edit(func(m Message) abi.Errno { return m.HdrRemove(part, index) })
+	m, e := c.header(part, abi.AccessEditHeader)
+	if e == abi.OK {
+		e = c.edited(m.HdrRemove(part, index))
+	}
+	return e
 }
 
 // HdrRemoveAll is hdr_remove_all: all fields of that name; the result is how
@@ -117,28 +121,42 @@ func zeroIfAbsent(i int32) int32 {
 	return i
 }
 
+// header is the message of which the plugin may do that with a part's header
+// fields. Those of a part within the message are a piece of its body too.
+func (c *Call) header(part int32, a abi.Access) (Message, abi.Errno) {
+	if part != abi.Root {
+		inner := abi.AccessReadPart
+		if a == abi.AccessEditHeader {
+			inner = abi.AccessEditPart
+		}
+		if e := c.may(inner); e != abi.OK {
+			return nil, e
+		}
+	}
+	return c.content(a)
+}
+
 // addField runs an edit that makes a header section larger, within the limits.
-func (c *Call) addField(octets, fields int, f func(Message) abi.Errno) abi.Errno {
+func (c *Call) addField(part int32, octets, fields int, f func(Message) abi.Errno) abi.Errno {
+	m, e := c.header(part, abi.AccessEditHeader)
+	if e != abi.OK {
+		return e
+	}
 	if octets > c.limits.FieldOctets || c.headerOctets+octets > c.limits.HeaderOctets ||
 		c.headerAdded+fields > c.limits.FieldsAdded {
 		return abi.Limit
 	}
-	e := c.edit(f)
-	if e == abi.OK {
+	if e = c.edited(f(m)); e == abi.OK {
 		c.headerOctets += octets
 		c.headerAdded += fields
 	}
 	return e
 }
 
-// edit runs an edit and notes that the message has one.
-func (c *Call) edit(f func(Message) abi.Errno) abi.Errno {
-	m, e := c.content()
-	if e != abi.OK {
-		return e
-	}
-	if e = f(m); e == abi.OK {
-		c.edited = true
+// edited notes an edit that was made.
+func (c *Call) edited(e abi.Errno) abi.Errno {
+	if e == abi.OK && c.selected == 0 {
+		c.changed = true
 	}
 	return e
 }

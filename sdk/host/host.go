@@ -5,6 +5,7 @@
 package host
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"io"
@@ -16,14 +17,34 @@ import (
 // Input is what a hook call begins with. Only what the plugin may look at
 // needs to be there.
 type Input struct {
-	Hook       string // "on_message"
-	Config     json.RawMessage
-	Context    Context
-	Sender     string // the reverse-path; empty is the null one
+	Hook     string    // "on_message"
+	Grants   abi.Grant // zero: only what every plugin may
+	Config   json.RawMessage
+	Context  Context
+	Sender   string    // the reverse-path; empty is the null one
+	Deadline time.Time // zero: none
+	Limits   Limits    // zero fields have their defaults
+
+	// Recipients are all there are so far: in on_rcpt the last one is asked
+	// about, and only it can be changed. After the queue they are those of
+	// this attempt.
 	Recipients []Recipient
-	Notes      map[string]string // not changed; [Changes] has the new ones
-	Deadline   time.Time         // zero: none
-	Limits     Limits            // zero fields have their defaults
+
+	// Notes by their scope: of the session, of the transaction, and of the
+	// queued message. They are not changed; [Changes] has the new ones.
+	SessionNotes, Notes, QueuedNotes map[string]string
+
+	// AfterQueue says that the client is gone: the message is in the queue,
+	// and a stage is asked with on_message all the same.
+	AfterQueue bool
+
+	// Ctx bounds what services do; nil is none.
+	Ctx context.Context
+
+	// The services. One that is nil is not there, whatever is granted.
+	KV       KV
+	Resolver Resolver
+	Metrics  Metrics
 
 	// Open gives the message when the plugin first looks at it; nil where the
 	// hook has none. What it returns is edited in place, and put back by
@@ -44,10 +65,6 @@ type Input struct {
 	// the real ones.
 	Now    func() time.Time
 	Random io.Reader
-
-	// RecipientReplies says that the session can give each recipient a reply
-	// of its own in this hook.
-	RecipientReplies bool
 }
 
 // A Recipient is one forward-path, with what a plugin may decide of it.
@@ -58,7 +75,13 @@ type Recipient struct {
 	Notify   string // "SUCCESS,FAILURE,DELAY", "NEVER" or empty
 	Route    *Route
 	Deliver  *Target
-	Reply    *Reply // only with [Input].RecipientReplies
+	Reply    *Reply    // the stage's no to this one recipient
+	RetryAt  time.Time // when the next attempt is to be; zero: as the queue has it
+
+	// Known once the message is queued.
+	NextHop   string // where its mail goes: "smtp://mx.example.org:25", "mailbox:bob@example.org"
+	Outcome   string // of the last attempt: "deferred"; empty: none yet
+	LastReply string // of the last attempt: "450 4.2.0 Busy"
 
 	// Origin is the place in [Input].Recipients that this one came from; -1
 	// for one that the plugin added. New sets it.
@@ -93,10 +116,35 @@ type Changes struct {
 	SenderSet     bool
 	Recipients    []Recipient
 	RecipientsSet bool
-	Message       Message           // nil if the plugin never looked at it
-	Edited        bool              // Message has edits of this call
-	Notes         map[string]string // nil if no note was set
-	Hold          string            // the reason of quarantine; empty: none
+	Message       Message // nil if the plugin never looked at it
+	Edited        bool    // Message has edits of this call
+	Hold          string  // the reason of quarantine; empty: none
+
+	// Notes by their scope; nil if none of that scope was set.
+	SessionNotes, Notes, QueuedNotes map[string]string
+
+	// Variants are groups of recipients with a message of their own. None of
+	// them is in Recipients, and no variant is empty. Recipients is empty only
+	// if there are no variants either.
+	Variants []Variant
+
+	// Sends are messages that the plugin originates.
+	Sends []Sent
+}
+
+// A Variant is one message for some of the recipients: a fork of the one that
+// they had, with the edits made since.
+type Variant struct {
+	Message    Message
+	Recipients []Recipient
+}
+
+// Sent is a message that a plugin originates. Its octets have CRLF line ends;
+// its header section is as the plugin wrote it.
+type Sent struct {
+	Sender     string // empty: the null reverse-path
+	Recipients []string
+	Octets     []byte
 }
 
 // A Call is one hook call on one message. Its methods are the functions of the
@@ -104,6 +152,7 @@ type Changes struct {
 // not safe for concurrent use. End it with Commit or Rollback.
 type Call struct {
 	in     Input
+	hook   abi.HookSet // the one of in.Hook
 	limits Limits
 
 	sender        string
@@ -111,8 +160,7 @@ type Call struct {
 	rcpts         []recipient
 	rcptsSet      bool
 	rcptsAdded    int
-	notes         map[string]string
-	notesOctets   int
+	notes         [scopes]notes
 	reply         *Reply
 	hold          string
 	logged        int
@@ -120,23 +168,37 @@ type Call struct {
 	message       Message // nil until the plugin looks at it
 	mark          int     // where message's edits of this call begin
 	openErr       abi.Errno
-	edited        bool
-	headerAdded   int // fields
+	changed       bool // message has edits of this call
+	variants      []Message
+	selected      int32 // of variants, from one; zero is message
+	headerAdded   int   // fields
 	headerOctets  int
 	partsAdded    int
 	blobs         [][]byte
 	blobOctets    int
+	sends         []Sent
+	used          used
+	counts        []count
+	observations  []observation
 	contextAsJSON []byte
 }
 
 type recipient struct {
 	Recipient
+	variant int32 // zero is none
 	removed bool
 }
 
+// used counts what a call did with services.
+type used struct{ kv, dns int }
+
 // New begins a hook call.
 func New(in Input) *Call {
-	c := &Call{in: in, limits: in.Limits.withDefaults(), sender: in.Sender}
+	c := &Call{in: in, hook: abi.SetOf(in.Hook), limits: in.Limits.withDefaults(), sender: in.Sender}
+	c.notes = [scopes]notes{{old: in.SessionNotes}, {old: in.Notes}, {old: in.QueuedNotes}}
+	if c.in.Ctx == nil {
+		c.in.Ctx = context.Background()
+	}
 	if c.in.Path == nil {
 		c.in.Path = CheckPath
 	}
@@ -158,30 +220,52 @@ func New(in Input) *Call {
 func (c *Call) Commit() Changes {
 	ch := Changes{
 		Sender: c.sender, SenderSet: c.senderSet, RecipientsSet: c.rcptsSet,
-		Message: c.message, Edited: c.edited, Notes: c.notes, Hold: c.hold,
+		Message: c.message, Edited: c.changed, Hold: c.hold, Sends: c.sends,
+		SessionNotes: c.notes[abi.ScopeConnection].now,
+		Notes:        c.notes[abi.ScopeTransaction].now,
+		QueuedNotes:  c.notes[abi.ScopeQueued].now,
 	}
-	ch.Recipients = make([]Recipient, 0, len(c.rcpts))
-	for _, r := range c.rcpts {
-		if !r.removed {
-			ch.Recipients = append(ch.Recipients, r.Recipient)
-		}
-	}
+	c.split(&ch)
+	c.publish()
 	c.blobs = nil
 	return ch
 }
 
 // Rollback ends the call and leaves nothing of what the plugin did: the
 // message that Open gave is again what it was. It may come after Commit, if the
-// changes cannot be used.
+// changes cannot be used. What was done with [KV] stays.
 func (c *Call) Rollback() {
 	if c.message != nil {
 		c.message.Rollback(c.mark)
 	}
-	c.blobs, c.edited = nil, false
+	c.blobs, c.sends, c.variants, c.changed = nil, nil, nil, false
 }
 
-// content opens the message when it is first asked for.
-func (c *Call) content() (Message, abi.Errno) {
+// may tells whether a plugin may do that now: [abi.WrongStage] if not in this
+// hook, [abi.NotGranted] if not at all.
+func (c *Call) may(a abi.Access) abi.Errno {
+	switch {
+	case !a.Hooks.Has(c.hook):
+		return abi.WrongStage
+	case c.in.Grants.Lacks(a.Grant) != 0:
+		return abi.NotGranted
+	}
+	return abi.OK
+}
+
+// content is the message that is selected, if the plugin may do that with it.
+func (c *Call) content(a abi.Access) (Message, abi.Errno) {
+	if e := c.may(a); e != abi.OK {
+		return nil, e
+	}
+	if c.selected > 0 {
+		return c.variants[c.selected-1], abi.OK
+	}
+	return c.base()
+}
+
+// base opens the message when it is first asked for.
+func (c *Call) base() (Message, abi.Errno) {
 	if c.message != nil {
 		return c.message, abi.OK
 	}

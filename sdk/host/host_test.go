@@ -15,6 +15,7 @@ import (
 func input(f *fake) Input {
 	return Input{
 		Hook:   abi.HookMessage,
+		Grants: abi.AllGrants,
 		Sender: "alice@crepes.fr",
 		Recipients: []Recipient{
 			{Address: "bob@hamburger.edu", Original: "Bob@hamburger.edu", ORCPT: "rfc822;bob@hamburger.edu", Notify: "NEVER"},
@@ -151,14 +152,8 @@ func TestRecipients(t *testing.T) {
 			t.Errorf("field %d: got %q, %v", field, got, e)
 		}
 	}
-	if _, e := c.RcptGet(2, abi.RcptStatus); e != abi.WrongStage {
-		t.Errorf("status: got %v", e)
-	}
 	if _, e := c.RcptGet(2, 99); e != abi.BadArg {
 		t.Errorf("field 99: got %v", e)
-	}
-	if e := c.RcptReply(2, 550, "5.1.1", "No"); e != abi.WrongStage {
-		t.Errorf("reply of a recipient: got %v", e)
 	}
 }
 
@@ -335,7 +330,7 @@ func TestLimits(t *testing.T) {
 	want("note in the same place", c.NoteSet(abi.ScopeTransaction, "a", "1"), abi.OK)
 	want("long key", c.NoteSet(abi.ScopeTransaction, "abcd", ""), abi.BadArg)
 	want("reason", c.Quarantine("12345"), abi.Limit)
-	want("random", c.Random(make([]byte, 9)), abi.Limit)
+	want("random", abi.Errno(c.Random(make([]byte, 9))), abi.Limit)
 	want("long reply", c.Reply(550, "", strings.Repeat("x", MaxReplyText+1)), abi.Limit)
 }
 
@@ -378,12 +373,13 @@ func TestContext(t *testing.T) {
 		Client: Client{IP: netip.MustParseAddr("192.0.2.1"), Port: 25, PTR: "mx.crepes.fr", EHLO: "crepes.fr"},
 		Auth:   &Auth{Login: "alice"}, TLS: &TLS{Version: "TLSv1.3", Cipher: "X"},
 		Server:   Server{Name: "hamburger.edu", IP: netip.MustParseAddr("192.0.2.2"), Port: 587, Listener: "submission"},
-		Queue:    Queue{ID: "ABC"},
+		Queue:    Queue{ID: "ABC", Attempts: 2, Received: time.Date(2026, 11, 24, 11, 0, 0, 0, time.FixedZone("", 3600))},
 		Envelope: Envelope{Body: "8BITMIME", UTF8: true, Ret: "HDRS", EnvID: "e"},
 	}
 	c := New(in)
 	for key := range contextKeys {
-		if s, e := c.CtxGet(key); s == "" || e != abi.OK {
+		s, e := c.CtxGet(key)
+		if known := key != "/queue/attempts"; known != (s != "") || known != (e == abi.OK) {
 			t.Errorf("%s: got %q, %v", key, s, e)
 		}
 		in.Context = Context{}
@@ -400,15 +396,29 @@ func TestContext(t *testing.T) {
 	b, e := c.CtxJSON()
 	want := `{"stage":"message","client":{"ip":"192.0.2.1","port":25,"ptr":"mx.crepes.fr","ehlo":"crepes.fr"},"auth":{"login":"alice"},` +
 		`"tls":{"version":"TLSv1.3","cipher":"X"},"server":{"name":"hamburger.edu","ip":"192.0.2.2","port":587,"listener":"submission"},` +
-		`"queue":{"id":"ABC"},"envelope":{"body":"8BITMIME","utf8":true,"ret":"HDRS","envid":"e"},"plugin":"stamp"}`
+		`"queue":{"id":"ABC","attempts":2,"received":"2026-11-24T11:00:00+01:00"},"envelope":{"body":"8BITMIME","utf8":true,"ret":"HDRS","envid":"e"},"plugin":"stamp"}`
 	if string(b) != want || e != abi.OK {
 		t.Errorf("got %s, %v, want %s", b, e, want)
 	}
 }
 
+func TestAttemptsAreKnownAfterTheQueue(t *testing.T) {
+	route, later := input(nil), input(nil)
+	route.Hook, later.AfterQueue = abi.HookRoute, true
+	for _, in := range []Input{route, later} {
+		if s, e := New(in).CtxGet("/queue/attempts"); s != "0" || e != abi.OK {
+			t.Errorf("%s: got %q, %v", in.Hook, s, e)
+		}
+	}
+}
+
 func TestHas(t *testing.T) {
-	c := New(input(nil))
-	for name, want := range map[string]int32{"hdr_insert": 1, "kv_get": 0, "send": 0, "no_such": 0, "": 0} {
+	in := input(nil)
+	in.Grants = abi.DefaultGrants
+	c := New(in)
+	for name, want := range map[string]int32{
+		"hdr_insert": 1, "kv_get": 0, "send": 0, "no_such": 0, "": 0, "org.wasmta.address.normalize": 1,
+	} {
 		if got := c.Has(name); got != want {
 			t.Errorf("%s: got %d, want %d", name, got, want)
 		}

@@ -15,6 +15,17 @@ type Limits struct {
 	NoteKey         int // octets of one key
 	ReasonOctets    int // of quarantine's reason
 	RandomOctets    int // in one call of random
+	Variants        int // in one call
+	Sends           int // messages sent in one call
+	SendRecipients  int // of one message that is sent
+	KVKey           int // octets of a key
+	KVValue         int // octets of a value
+	KVCalls         int // of the key-value functions in one call
+	DNSQueries      int // in one call
+	DNSOctets       int // of one answer
+	Counters        int // that one call adds to
+	Observations    int // in one call
+	OperationOctets int // that call takes
 }
 
 // The defaults of [Limits].
@@ -31,6 +42,17 @@ const (
 	DefaultNoteKey         = 255       //
 	DefaultReasonOctets    = 1000      // one line of a list
 	DefaultRandomOctets    = 64 << 10  //
+	DefaultVariants        = 100       // each is a message of its own in the queue
+	DefaultSends           = 10        // one reply and some copies; a plugin must not be a list server by accident
+	DefaultSendRecipients  = 100       // what every server must take of one message (RFC 5321 §4.5.3.1.8)
+	DefaultKVKey           = 512       // two addresses of the longest kind, hashed or not
+	DefaultKVValue         = 64 << 10  // a store of small facts, not of messages
+	DefaultKVCalls         = 1000      // each may wait for a disk or a network
+	DefaultDNSQueries      = 50        // SPF takes 10 (RFC 7208 §4.6.4), block lists one each
+	DefaultDNSOctets       = 64 << 10  // of a DNS message over TCP (RFC 1035 §4.2.2)
+	DefaultCounters        = 100       //
+	DefaultObservations    = 1000      //
+	DefaultOperationOctets = 64 << 10  //
 
 	// MaxReplyText is the most text a reply may have: a reply line has 512
 	// octets with code, enhanced code and CRLF (RFC 5321 §4.5.3.1.5).
@@ -54,6 +76,17 @@ func (l Limits) withDefaults() Limits {
 		{&l.NoteKey, DefaultNoteKey},
 		{&l.ReasonOctets, DefaultReasonOctets},
 		{&l.RandomOctets, DefaultRandomOctets},
+		{&l.Variants, DefaultVariants},
+		{&l.Sends, DefaultSends},
+		{&l.SendRecipients, DefaultSendRecipients},
+		{&l.KVKey, DefaultKVKey},
+		{&l.KVValue, DefaultKVValue},
+		{&l.KVCalls, DefaultKVCalls},
+		{&l.DNSQueries, DefaultDNSQueries},
+		{&l.DNSOctets, DefaultDNSOctets},
+		{&l.Counters, DefaultCounters},
+		{&l.Observations, DefaultObservations},
+		{&l.OperationOctets, DefaultOperationOctets},
 	} {
 		if *f.field == 0 {
 			*f.field = f.value

@@ -10,6 +10,10 @@ type Message interface {
 	Mark() int
 	Rollback(mark int)
 
+	// Fork is a message of its own that begins as this one is now, with the
+	// same IDs. Marks of one mean nothing to the other.
+	Fork() (Message, abi.Errno)
+
 	Size() int64
 	ReadAt(p []byte, offset int64) (int, error)
 

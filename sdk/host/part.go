@@ -18,7 +18,7 @@ func (c *Call) PartNext(id int32) int32 { return c.walk(Message.PartNext, id) }
 func (c *Call) PartParent(id int32) int32 { return c.walk(Message.PartParent, id) }
 
 func (c *Call) walk(step func(Message, int32) (int32, abi.Errno), id int32) int32 {
-	m, e := c.content()
+	m, e := c.content(abi.AccessReadPart)
 	if e != abi.OK {
 		return int32(e)
 	}
@@ -28,7 +28,7 @@ func (c *Call) walk(step func(Message, int32) (int32, abi.Errno), id int32) int3
 // PartFind is part_find: the first part of that type ("text/html", "text/*")
 // in preorder, at from or after it.
 func (c *Call) PartFind(mediaType string, from int32) int32 {
-	m, e := c.content()
+	m, e := c.content(abi.AccessReadPart)
 	if e != abi.OK {
 		return int32(e)
 	}
@@ -37,7 +37,7 @@ func (c *Call) PartFind(mediaType string, from int32) int32 {
 
 // PartInfo is part_info.
 func (c *Call) PartInfo(id, what int32) (string, abi.Errno) {
-	m, e := c.content()
+	m, e := c.content(abi.AccessReadPart)
 	if e != abi.OK {
 		return "", e
 	}
@@ -49,7 +49,7 @@ func (c *Call) PartFlags(id int32) int32 { return c.walk(Message.PartFlags, id) 
 
 // PartSize is part_size, in octets of what part_read of the same mode reads.
 func (c *Call) PartSize(id, mode int32) int64 {
-	m, e := c.content()
+	m, e := c.content(abi.AccessReadPart)
 	if e != abi.OK {
 		return int64(e)
 	}
@@ -62,7 +62,11 @@ func (c *Call) PartSize(id, mode int32) int64 {
 
 // PartRead is part_read: octets copied to p, 0 at the end.
 func (c *Call) PartRead(id, mode int32, offset int64, p []byte) int32 {
-	m, e := c.content()
+	access := abi.AccessReadPart
+	if mode == abi.ReadRaw { // its header section is in there
+		access = abi.AccessReadAll
+	}
+	m, e := c.content(access)
 	if e != abi.OK {
 		return int32(e)
 	}
@@ -76,15 +80,22 @@ func (c *Call) PartRead(id, mode int32, offset int64, p []byte) int32 {
 // PartReplace is part_replace: a part's body becomes the blob's octets. The
 // host picks the transfer encoding and keeps the other header fields.
 func (c *Call) PartReplace(id int32, mediaType string, blob int32) abi.Errno {
+	m, e := c.content(abi.AccessEditPart)
+	if e != abi.OK {
+		return e
+	}
 	body, e := c.blob(blob)
 	if e != abi.OK || !isMediaType(mediaType, true) {
 		return orBadArg(e)
 	}
-	return c.edit(func(m Message) abi.Errno { return m.PartReplace(id, mediaType, body) })
+	return c.edited(m.PartReplace(id, mediaType, body))
 }
 
 // PartInsert is part_insert: a new part as a child of a multipart.
 func (c *Call) PartInsert(parent, index int32, mediaType, filename string, blob int32) int32 {
+	if e := c.may(abi.AccessEditPart); e != abi.OK {
+		return int32(e)
+	}
 	body, e := c.blob(blob)
 	if e != abi.OK || !isMediaType(mediaType, false) || hasControl(filename) {
 		return int32(orBadArg(e))
@@ -96,28 +107,32 @@ func (c *Call) PartInsert(parent, index int32, mediaType, filename string, blob 
 
 // PartRemove is part_remove.
 func (c *Call) PartRemove(id int32) abi.Errno {
-	return c.edit(func(m Message) abi.Errno { return m.PartRemove(id) })
+	m, e := c.content(abi.AccessEditPart)
+	if e == abi.OK {
+		e = c.edited(m.PartRemove(id))
+	}
+	return e
 }
 
 // PartWrap is part_wrap: the part becomes the only child of a new multipart.
 func (c *Call) PartWrap(id int32, mediaType string) int32 {
-	if !isMediaType(mediaType, false) {
-		return int32(abi.BadArg)
+	if e := c.may(abi.AccessEditPart); e != abi.OK || !isMediaType(mediaType, false) {
+		return int32(orBadArg(e))
 	}
 	return c.addPart(func(m Message) (int32, abi.Errno) { return m.PartWrap(id, mediaType) })
 }
 
 // addPart runs an edit that makes a part, within the limits.
 func (c *Call) addPart(f func(Message) (int32, abi.Errno)) int32 {
+	m, e := c.content(abi.AccessEditPart)
+	if e != abi.OK {
+		return int32(e)
+	}
 	if c.partsAdded >= c.limits.PartsAdded {
 		return int32(abi.Limit)
 	}
-	var id int32
-	e := c.edit(func(m Message) (e abi.Errno) {
-		id, e = f(m)
-		return e
-	})
-	if e != abi.OK {
+	id, e := f(m)
+	if c.edited(e) != abi.OK {
 		return int32(e)
 	}
 	c.partsAdded++
@@ -126,7 +141,7 @@ func (c *Call) addPart(f func(Message) (int32, abi.Errno)) int32 {
 
 // MsgSize is msg_size: the octets of the whole message as it is now.
 func (c *Call) MsgSize() int64 {
-	m, e := c.content()
+	m, e := c.content(abi.AccessReadPart)
 	if e != abi.OK {
 		return int64(e)
 	}
@@ -135,7 +150,7 @@ func (c *Call) MsgSize() int64 {
 
 // MsgRead is msg_read: octets copied to p, 0 at the end.
 func (c *Call) MsgRead(offset int64, p []byte) int32 {
-	m, e := c.content()
+	m, e := c.content(abi.AccessReadAll)
 	if e != abi.OK {
 		return int32(e)
 	}
@@ -153,6 +168,10 @@ func (c *Call) MsgRead(offset int64, p []byte) int32 {
 // end in CRLF; a bare CR or LF, and NUL, are refused (RFC 5321 §2.3.8). All
 // part IDs are new.
 func (c *Call) MsgReplace(blob int32) abi.Errno {
+	m, e := c.content(abi.AccessEditAll)
+	if e != abi.OK {
+		return e
+	}
 	octets, e := c.blob(blob)
 	if e != abi.OK {
 		return e
@@ -160,7 +179,7 @@ func (c *Call) MsgReplace(blob int32) abi.Errno {
 	if len(octets) == 0 || !hasOnlyCRLF(octets) {
 		return abi.BadArg
 	}
-	return c.edit(func(m Message) abi.Errno { return m.MsgReplace(octets) })
+	return c.edited(m.MsgReplace(octets))
 }
 
 // hasOnlyCRLF tells whether b has no NUL, and CR and LF only side by side.

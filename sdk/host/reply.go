@@ -26,6 +26,9 @@ func (c *Call) Answer(result int32) (Answer, error) {
 	if v < 0 || v > abi.LastVerdict {
 		return Answer{}, fmt.Errorf("%w: %s returned %d, which is none", ErrVerdict, c.in.Hook, result)
 	}
+	if !v.In(c.in.Hook) {
+		return Answer{}, fmt.Errorf("%w: %s returned %s, which it cannot", ErrVerdict, c.in.Hook, v)
+	}
 	a := Answer{Verdict: v, Reply: c.reply, Reason: c.hold}
 	if c.reply != nil && !fits(c.reply.Code, v) {
 		return Answer{}, fmt.Errorf("%w: %s returned %s after a reply of %d", ErrVerdict, c.in.Hook, v, c.reply.Code)
@@ -36,21 +39,25 @@ func (c *Call) Answer(result int32) (Answer, error) {
 // fits tells whether a reply's code can be that of a verdict. 421 and 521 end
 // the session (RFC 5321 §3.8, RFC 7504), so they are disconnect's alone.
 func fits(code int, v abi.Verdict) bool {
-	closing := code == 421 || code == 521
 	switch v {
 	case abi.Reject:
-		return code >= 500 && !closing
+		return code >= 500 && !closes(code)
 	case abi.Defer:
-		return code < 500 && !closing
+		return code < 500 && !closes(code)
 	case abi.Disconnect:
 		return true
 	}
 	return false
 }
 
+func closes(code int) bool { return code == 421 || code == 521 }
+
 // Reply is reply: what the client hears if the verdict is negative. The last
 // call counts; code 0 takes the reply back.
 func (c *Call) Reply(code int32, enhanced, text string) abi.Errno {
+	if e := c.may(abi.AccessReply); e != abi.OK {
+		return e
+	}
 	if code == 0 {
 		c.reply = nil
 		return abi.OK
@@ -62,18 +69,22 @@ func (c *Call) Reply(code int32, enhanced, text string) abi.Errno {
 	return e
 }
 
-// RcptReply is rcpt_reply: a verdict on one recipient.
+// RcptReply is rcpt_reply: a no to one recipient, whatever becomes of the
+// others. The last call counts; code 0 takes it back. It does not end the
+// session, so that 421 and 521 are none of its codes.
 func (c *Call) RcptReply(id, code int32, enhanced, text string) abi.Errno {
-	if !c.in.RecipientReplies {
-		return abi.WrongStage
-	}
-	r, e := c.rcpt(id)
+	r, e := c.change(id, abi.AccessReplyRcpt)
 	if e != abi.OK {
 		return e
 	}
-	reply, e := newReply(code, enhanced, text)
-	if e != abi.OK {
-		return e
+	var reply *Reply
+	if code != 0 {
+		if reply, e = newReply(code, enhanced, text); e != abi.OK {
+			return e
+		}
+		if closes(reply.Code) {
+			return abi.BadArg
+		}
 	}
 	r.Recipient.Reply, c.rcptsSet = reply, true
 	return abi.OK

@@ -47,6 +47,8 @@ func errno(err error) abi.Errno {
 	return abi.IO
 }
 
+func (t tree) Fork() (Message, abi.Errno) { return tree{t.Tree.Fork()}, abi.OK }
+
 func part(id int32) mimetree.ID { return mimetree.ID(id) }
 
 func (t tree) HdrCount(id int32) (int32, abi.Errno) {

@@ -33,7 +33,7 @@ var imports = map[string]func(*guest){
 	"note_set":    func(g *guest) { g.errno(g.NoteSet(g.i32(0), g.str(1), g.str(3))) },
 	"deadline_ms": func(g *guest) { g.number(g.DeadlineMS()) },
 	"now_ms":      func(g *guest) { g.stack[0] = uint64(g.NowMS()) },
-	"random":      func(g *guest) { g.errno(g.Random(g.view(0))) },
+	"random":      func(g *guest) { g.number(g.Random(g.view(0))) },
 
 	"sender_get":  func(g *guest) { s, e := g.SenderGet(); g.text(0, s, e) },
 	"sender_set":  func(g *guest) { g.errno(g.SenderSet(g.str(0))) },
@@ -103,7 +103,7 @@ var imports = map[string]func(*guest){
 		}
 		g.errno(e)
 	},
-	"kv_cas":  func(g *guest) { g.errno(g.KvCas(g.str(0), g.view(2), g.view(4), g.i64(6))) },
+	"kv_cas":  func(g *guest) { g.number(g.KvCas(g.str(0), g.view(2), g.view(4), g.i64(6))) },
 	"dns":     func(g *guest) { s, e := g.DNS(g.i32(0), g.str(1)); g.text(3, s, e) },
 	"counter": func(g *guest) { g.Counter(g.str(0), g.i64(2)) },
 	"observe": func(g *guest) { g.Observe(g.str(0), math.Float64frombits(g.stack[2])) },

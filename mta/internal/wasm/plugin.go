@@ -118,12 +118,12 @@ func (p *Plugin) ask(ctx context.Context, inst *instance, hook string, tx *mail.
 		call.Rollback()
 		return mail.Answer{}, &Error{Plugin: p.name, Hook: hook, Kind: KindVerdict, Detail: err.Error(), Err: err}
 	}
-	changes := call.Commit()
-	if err := apply(tx, changes); err != nil {
+	changes, out := call.Commit(), answerOf(answer)
+	if err := apply(tx, &out, changes); err != nil {
 		call.Rollback()
 		return mail.Answer{}, &Error{Plugin: p.name, Hook: hook, Kind: KindInput, Detail: cut(err.Error()), Err: err}
 	}
-	return answerOf(answer), nil
+	return out, nil
 }
 
 // acquire lends an idle instance, or makes one while the pool has room.

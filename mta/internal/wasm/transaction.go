@@ -15,6 +15,8 @@ import (
 func (p *Plugin) input(ctx context.Context, hook string, tx *mail.Transaction) host.Input {
 	in := host.Input{
 		Hook:   hook,
+		Grants: abi.DefaultGrants,
+		Ctx:    ctx,
 		Config: p.config,
 		Limits: p.limits,
 		Log:    p.logLine,
@@ -30,7 +32,7 @@ func (p *Plugin) input(ctx context.Context, hook string, tx *mail.Transaction) h
 	in.Context = p.context(tx)
 	in.Sender = tx.Envelope.ReversePath.String()
 	in.Recipients = recipients(tx.Envelope.Recipients)
-	in.Notes = tx.Notes
+	in.SessionNotes, in.Notes, in.QueuedNotes = tx.SessionNotes, tx.Notes, tx.QueuedNotes
 	in.Path = checkPath
 	if tx.Content != nil {
 		in.Open = func() (host.Message, error) { return open(tx.Content) }
@@ -98,10 +100,10 @@ func checkPath(s string) (string, error) {
 	return p.String(), err
 }
 
-// apply puts what a call did into tx, but for the reason of quarantine, which is
-// in the answer: the pipeline combines those. On error tx is as it was.
-func apply(tx *mail.Transaction, ch host.Changes) error {
-	env := tx.Envelope
+// apply puts what a call did into tx and the answer, but for the reason of
+// quarantine: the pipeline combines those. On error tx is as it was.
+func apply(tx *mail.Transaction, answer *mail.Answer, ch host.Changes) error {
+	old, env := tx.Envelope.Recipients, tx.Envelope
 	var err error
 	if ch.SenderSet {
 		if env.ReversePath, err = mail.ParsePath(ch.Sender); err != nil {
@@ -109,18 +111,59 @@ func apply(tx *mail.Transaction, ch host.Changes) error {
 		}
 	}
 	if ch.RecipientsSet {
-		if env.Recipients, err = changed(tx.Envelope.Recipients, ch.Recipients); err != nil {
+		if env.Recipients, err = changed(old, ch.Recipients); err != nil {
 			return err
 		}
+	}
+	groups := make([][]mail.Recipient, len(ch.Variants))
+	for i, v := range ch.Variants {
+		if groups[i], err = changed(old, v.Recipients); err != nil {
+			return err
+		}
+	}
+	if answer.Sends, err = sends(ch.Sends); err != nil {
+		return err
 	}
 	tx.Envelope = env
 	if ch.Message != nil {
 		tx.Content = host.TreeOf(ch.Message)
 	}
-	if ch.Notes != nil {
-		tx.Notes = ch.Notes
+	takeNotes(&tx.SessionNotes, ch.SessionNotes)
+	takeNotes(&tx.Notes, ch.Notes)
+	takeNotes(&tx.QueuedNotes, ch.QueuedNotes)
+	for i, v := range ch.Variants {
+		fork := tx.Fork()
+		fork.Envelope.Recipients, fork.Content = groups[i], host.TreeOf(v.Message)
+		answer.Variants = append(answer.Variants, fork)
 	}
 	return nil
+}
+
+func takeNotes(have *map[string]string, set map[string]string) {
+	if set != nil {
+		*have = set
+	}
+}
+
+// sends are the messages that a call originates.
+func sends(in []host.Sent) ([]*mail.Transaction, error) {
+	var out []*mail.Transaction
+	for _, s := range in {
+		tx := &mail.Transaction{Content: mail.Bytes(s.Octets)}
+		var err error
+		if tx.Envelope.ReversePath, err = mail.ParsePath(s.Sender); err != nil {
+			return nil, err
+		}
+		for _, rcpt := range s.Recipients {
+			path, err := mail.ParsePath(rcpt)
+			if err != nil {
+				return nil, err
+			}
+			tx.Envelope.Recipients = append(tx.Envelope.Recipients, mail.Recipient{Path: path, Original: path})
+		}
+		out = append(out, tx)
+	}
+	return out, nil
 }
 
 // changed are the recipients that a call left.
@@ -146,6 +189,9 @@ func changed(old []mail.Recipient, now []host.Recipient) ([]mail.Recipient, erro
 		if r.Deliver != nil {
 			m.Route = nil
 			m.Deliver = &mail.Target{Account: r.Deliver.Account, Folder: r.Deliver.Folder, Flags: r.Deliver.Flags}
+		}
+		if r.Reply != nil {
+			m.Refused = &mail.Refusal{Code: r.Reply.Code, Enh: r.Reply.Enhanced, Text: r.Reply.Text}
 		}
 		out = append(out, m)
 	}

@@ -44,7 +44,7 @@ func Configs() []Config {
 // Expect is what the filter has to do in a case.
 func Expect(c Case) Outcome {
 	in := host.Input{
-		Hook: abi.HookMessage, Sender: c.Sender, RecipientReplies: true,
+		Hook: abi.HookMessage, Sender: c.Sender, Grants: abi.DefaultGrants,
 		Open: func() (host.Message, error) {
 			return host.Tree(mimetree.Parse(bytes.NewReader(c.Message), mimetree.Limits{})), nil
 		},

@@ -91,7 +91,7 @@ func Benchmark(b *testing.B, c Case) {
 // load runs on_load and returns why the plugin refuses to start.
 func load(c *Case, config []byte, r *Result) string {
 	call := host.New(host.Input{
-		Hook: abi.HookLoad, Config: config, Now: clock(c), Random: zeros{}, Log: r.Logged,
+		Hook: abi.HookLoad, Grants: abi.AllGrants, Config: config, Now: clock(c), Random: zeros{}, Log: r.Logged,
 		Context: host.Context{Plugin: "test", Server: host.Server{Name: c.Context.Server.Name}},
 	})
 	guest.Current = call
@@ -130,9 +130,9 @@ func ask(c *Case, config []byte, r *Result) {
 func input(c *Case, config []byte, r *Result) host.Input {
 	in := host.Input{
 		Hook: abi.HookMessage, Config: config, Context: c.Context, Sender: c.Sender(), Recipients: recipientsOf(*c),
-		Open:             func() (host.Message, error) { return open(c.Message) },
-		RecipientReplies: c.LMTP,
-		Now:              clock(c), Random: zeros{}, Log: r.Logged,
+		Open:   func() (host.Message, error) { return open(c.Message) },
+		Grants: abi.AllGrants,
+		Now:    clock(c), Random: zeros{}, Log: r.Logged,
 	}
 	in.Context.Plugin = "test"
 	return in

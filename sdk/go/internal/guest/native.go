@@ -15,7 +15,7 @@ type Host interface {
 	NoteSet(scope int32, key, value string) abi.Errno
 	DeadlineMS() int32
 	NowMS() int64
-	Random(p []byte) abi.Errno
+	Random(p []byte) int32
 
 	SenderGet() (string, abi.Errno)
 	SenderSet(address string) abi.Errno
@@ -103,7 +103,7 @@ func DeadlineMS() int32 { return Current.DeadlineMS() }
 
 func NowMS() int64 { return Current.NowMS() }
 
-func Random(buf []byte) int32 { return int32(Current.Random(buf)) }
+func Random(buf []byte) int32 { return Current.Random(buf) }
 
 func SenderGet(buf []byte) int32 {
 	s, e := Current.SenderGet()

@@ -1,0 +1,54 @@
+package host
+
+import "github.com/wasmta/wasmta/sdk/abi"
+
+// An operation is what call can do beside the functions: octets in, octets
+// out. It grows without a new version of the ABI; names are those of a domain,
+// from the top, whose owner defines them.
+type operation struct {
+	access abi.Access
+	do     func(c *Call, in []byte) ([]byte, abi.Errno)
+}
+
+var operations = map[string]operation{
+	"org.wasmta.address.normalize": {abi.AccessAny, (*Call).normalize},
+}
+
+// Has is has: 1 if there is a function or operation of that name, for this
+// plugin.
+func (c *Call) Has(name string) int32 {
+	f, ok := abi.Lookup(name)
+	access := f.Access
+	if !ok {
+		var op operation
+		op, ok = operations[name]
+		access = op.access
+	}
+	if ok && c.in.Grants.Lacks(access.Grant) == 0 {
+		return 1
+	}
+	return 0
+}
+
+// Call is call. An operation that is not known is [abi.Unsupported].
+func (c *Call) Call(op string, in []byte) ([]byte, abi.Errno) {
+	o, ok := operations[op]
+	if !ok {
+		return nil, abi.Unsupported
+	}
+	if e := c.may(o.access); e != abi.OK {
+		return nil, e
+	}
+	if len(in) > c.limits.OperationOctets {
+		return nil, abi.Limit
+	}
+	return o.do(c, in)
+}
+
+// normalize is org.wasmta.address.normalize: an address as the server writes
+// it, quoted where it must be and without a source route. What is none is
+// [abi.BadArg].
+func (c *Call) normalize(in []byte) ([]byte, abi.Errno) {
+	address, e := c.path(string(in))
+	return []byte(address), e
+}
