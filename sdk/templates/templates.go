@@ -5,6 +5,7 @@ package templates
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -14,7 +15,7 @@ import (
 	"github.com/wasmta/wasmta/sdk"
 )
 
-//go:embed go
+//go:embed every go c cpp
 var files embed.FS
 
 // A Language is one that a new plugin can be written in.
@@ -22,13 +23,14 @@ type Language struct {
 	Name  string // as in `mta plugin new --lang NAME`
 	Title string // "C++"
 
-	folder string            // of the template; empty: Name
-	sdk    map[string]string // files and folders of the SDK, by where a plugin has them
+	sdk map[string]string // files and folders of the SDK, by where a plugin has them
 }
 
 // Languages are all languages, in the order of their README.
 var Languages = []Language{
 	{Name: "go", Title: "Go", sdk: map[string]string{"mta/sdk/go": "go", "mta/sdk/abi": "abi"}},
+	{Name: "c", Title: "C", sdk: map[string]string{"mta.h": "c/mta.h"}},
+	{Name: "cpp", Title: "C++", sdk: map[string]string{"mta.h": "c/mta.h", "mta.hpp": "c/mta.hpp"}},
 }
 
 // name is what a plugin can be called: it becomes the name of a module of Go, a
@@ -54,14 +56,9 @@ func (l Language) Files(plugin string) (map[string][]byte, error) {
 	if !name.MatchString(plugin) {
 		return nil, fmt.Errorf("a plugin cannot be called %q: use up to 64 of a-z, 0-9, - and _, and begin with a letter", plugin)
 	}
-	from := l.folder
-	if from == "" {
-		from = l.Name
-	}
+	named := func(b []byte) []byte { return []byte(strings.ReplaceAll(string(b), placeholder, plugin)) }
 	out := map[string][]byte{}
-	err := add(out, files, from, "", func(b []byte) []byte {
-		return []byte(strings.ReplaceAll(string(b), placeholder, plugin))
-	})
+	err := errors.Join(add(out, files, "every", "", named), add(out, files, l.Name, "", named))
 	for to, from := range l.sdk {
 		if err == nil {
 			err = add(out, sdk.Files, from, to, func(b []byte) []byte { return b })

@@ -66,9 +66,14 @@ func (j *job) run(ctx context.Context, program string, args ...string) ([]byte, 
 	return nil, fmt.Errorf("build plugin %s: %w", j.dir, err)
 }
 
-// plain names files as the author does, from the plugin's folder.
+// plain names files as the author does, from the plugin's folder, and those of
+// the SDK as sdk does.
 func (j *job) plain(s string) string {
-	return strings.ReplaceAll(s, j.dir+string(filepath.Separator), "")
+	const sep = string(filepath.Separator)
+	if j.tmp != "" {
+		s = strings.ReplaceAll(s, j.tmp+sep, "")
+	}
+	return strings.ReplaceAll(s, j.dir+sep, "")
 }
 
 // A BuildError is what a compiler says of a plugin's source.

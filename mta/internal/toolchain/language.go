@@ -30,9 +30,8 @@ type language struct {
 	place func(output string) string
 }
 
-// languages are all that plugins can be written in. Where the files of a
-// language are part of plugins in another, the other comes first.
-var languages = []*language{&golang}
+// languages are all that plugins can be written in.
+var languages = []*language{&golang, &cpp, &c}
 
 // detect tells the language of the plugin in dir.
 func detect(dir string) (*language, error) {
@@ -47,6 +46,8 @@ func detect(dir string) (*language, error) {
 	switch {
 	case len(found) == 1:
 		return found[0], nil
+	case len(found) == 2 && found[0] == &cpp && found[1] == &c:
+		return &cpp, nil // they go together
 	case len(found) > 1:
 		return nil, fmt.Errorf("it holds sources in %s and in %s; keep those of one language in it", found[0].name, found[1].name)
 	}
