@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/wasmta/wasmta/mta/internal/testpeer"
 	"github.com/wasmta/wasmta/sdk/templates"
 )
 
@@ -15,7 +16,7 @@ func TestTemplates(t *testing.T) {
 	for _, l := range templates.Languages {
 		t.Run(l.Name, func(t *testing.T) {
 			t.Parallel()
-			needTools(t, l.Name)
+			testpeer.NeedCompiler(t, l.Name)
 			dir := newPlugin(t, l)
 			module, err := (&Builder{CacheDir: t.TempDir()}).Build(t.Context(), dir)
 			if err != nil {
@@ -48,9 +49,4 @@ func newPlugin(t *testing.T, l templates.Language) (dir string) {
 		}
 	}
 	return dir
-}
-
-// needTools installs what a language is built with.
-func needTools(t *testing.T, lang string) {
-	t.Helper()
 }
