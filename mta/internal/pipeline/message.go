@@ -126,15 +126,10 @@ func (c *passage) divide(from *part, s step, variants []*mail.Transaction) []par
 	return parts
 }
 
-// originate completes what a stage sends. What could loop is dropped: the
-// plugin was told so, if it looked.
+// originate completes what a stage sends.
 func (c *passage) originate(s step, sends []*mail.Transaction) {
 	for _, tx := range sends {
-		err := origin.Loops(c.root)
-		if err == nil {
-			err = origin.Complete(tx, origin.Source{Hostname: c.p.Hostname, Stage: s.m.Name})
-		}
-		if err != nil {
+		if err := origin.Complete(tx, origin.Source{Hostname: c.p.Hostname, Stage: s.m.Name}); err != nil {
 			c.p.logger().Warn("not sent", "queue_id", c.root.ID, "stage", s.m.Name, "reverse_path", tx.Envelope.ReversePath.String(), "err", err)
 			continue
 		}
