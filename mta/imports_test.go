@@ -130,6 +130,7 @@ var allowed = map[string]string{
 	"mta/internal/imapd":           "github.com/emersion/go-imap/v2 github.com/emersion/go-imap/v2/imapserver github.com/emersion/go-message github.com/emersion/go-message/charset github.com/emersion/go-message/textproto github.com/emersion/go-sasl mta/internal/mailbox mta/internal/sasl mta/internal/sessions sdk/mimetree",
 	"mta/internal/mail":            "",
 	"mta/internal/mailbox":         "mta/internal/mail",
+	"mta/internal/meter":           "",
 	"mta/internal/metrics":         "github.com/prometheus/client_golang/prometheus github.com/prometheus/client_golang/prometheus/collectors github.com/prometheus/client_golang/prometheus/promhttp mta/internal/mail",
 	"mta/internal/origin":          "mta/internal/mail sdk/mimetree",
 	"mta/internal/parallel":        "",
