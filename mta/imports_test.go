@@ -118,12 +118,12 @@ func packageImports(t *testing.T, root string) map[string][]string {
 // allowed is what each package may import beside the standard library.
 var allowed = map[string]string{
 	"examples/hello":               "sdk/go",
-	"mta":                          "github.com/alecthomas/kong golang.org/x/term mta/internal/account mta/internal/admin mta/internal/config mta/internal/daemon mta/internal/mail mta/internal/queue",
+	"mta":                          "github.com/alecthomas/kong golang.org/x/term mta/internal/account mta/internal/admin mta/internal/config mta/internal/daemon mta/internal/mail mta/internal/offline mta/internal/queue mta/internal/report",
 	"mta/internal/account":         "golang.org/x/crypto/argon2 golang.org/x/net/idna golang.org/x/text/unicode/norm mta/internal/mail",
 	"mta/internal/admin":           "golang.org/x/net/netutil mta/internal/mail mta/internal/queue",
 	"mta/internal/condition":       "github.com/expr-lang/expr github.com/expr-lang/expr/ast github.com/expr-lang/expr/file github.com/expr-lang/expr/vm mta/internal/mail sdk/mimetree",
 	"mta/internal/config":          "golang.org/x/net/idna gopkg.in/yaml.v3 mta/internal/mail",
-	"mta/internal/daemon":          "mta/internal/account mta/internal/admin mta/internal/condition mta/internal/config mta/internal/delivery mta/internal/imapd mta/internal/mail mta/internal/mailbox mta/internal/metrics mta/internal/pipeline mta/internal/pop3d mta/internal/queue mta/internal/queue/spool mta/internal/relay mta/internal/smtpc mta/internal/smtpd mta/internal/toolchain mta/internal/wasm sdk/abi",
+	"mta/internal/daemon":          "mta/internal/account mta/internal/admin mta/internal/condition mta/internal/config mta/internal/delivery mta/internal/imapd mta/internal/mail mta/internal/mailbox mta/internal/metrics mta/internal/offline mta/internal/pipeline mta/internal/pop3d mta/internal/queue mta/internal/queue/spool mta/internal/relay mta/internal/smtpc mta/internal/smtpd mta/internal/toolchain mta/internal/wasm sdk/abi",
 	"mta/internal/delivery":        "mta/internal/mail mta/internal/parallel mta/internal/smtp",
 	"mta/internal/dsn":             "mta/internal/mail",
 	"mta/internal/e2e":             "",
@@ -133,6 +133,7 @@ var allowed = map[string]string{
 	"mta/internal/meter":           "",
 	"mta/internal/metrics":         "github.com/prometheus/client_golang/prometheus github.com/prometheus/client_golang/prometheus/collectors github.com/prometheus/client_golang/prometheus/promhttp mta/internal/mail",
 	"mta/internal/origin":          "mta/internal/mail sdk/mimetree",
+	"mta/internal/offline":         "mta/internal/mail mta/internal/pipeline mta/internal/report mta/internal/smtp sdk/mimetree",
 	"mta/internal/parallel":        "",
 	"mta/internal/pipeline":        "mta/internal/mail mta/internal/origin mta/internal/smtp",
 	"mta/internal/pop3d":           "mta/internal/mailbox mta/internal/sasl mta/internal/sessions",

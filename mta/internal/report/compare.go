@@ -161,8 +161,7 @@ func firstOf(errs ...error) error {
 }
 
 func compareEnvelopes(before, after *State) []Line {
-	lines := changedLines(envelopeLines(before), envelopeLines(after), 0)
-	return lines
+	return changedLines(envelopeLines(before), envelopeLines(after), 0)
 }
 
 // envelopeLines are the envelope as the cases of plugins write it.
@@ -266,20 +265,20 @@ func trim(lines []Line, context int) []Line {
 		return nil
 	}
 	var out []Line
-	left := 0
+	left := 0 // lines left out since the last one
 	for i, l := range lines {
-		if near[i] && len(out) < maxLines {
-			if left > 0 && context > 0 {
+		switch {
+		case !near[i]:
+			left++
+		case len(out) >= maxLines:
+			return append(out, Line{Gap, "and more"})
+		default:
+			if left > 0 && len(out) > 0 && context > 0 {
 				out = append(out, gap(left))
 			}
 			left = 0
 			out = append(out, l)
-			continue
 		}
-		left++
-	}
-	if left > 0 && (context > 0 || len(out) >= maxLines) {
-		out = append(out, gap(left))
 	}
 	return out
 }

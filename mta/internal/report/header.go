@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/wasmta/wasmta/sdk/mimetree"
 )
@@ -31,7 +32,7 @@ func fieldsOf(t *mimetree.Tree, id mimetree.ID) ([]field, error) {
 		if err != nil {
 			return nil, err
 		}
-		fields[i] = field{name, string(raw), visible(string(value))}
+		fields[i] = field{name, string(raw), visible(strings.ReplaceAll(string(value), "\t", " "))}
 	}
 	return fields, nil
 }

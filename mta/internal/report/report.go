@@ -11,13 +11,13 @@ import (
 
 // A Report is the way of one message.
 type Report struct {
-	Message string   `json:"message"` // where it came from: a file's name
-	Size    int64    `json:"size"`
-	From    string   `json:"from"`
-	To      []string `json:"to"`
-	Client  string   `json:"client"`
-	Helo    string   `json:"helo"`
-	Assumed []string `json:"assumed,omitempty"` // what was not given, and where it was taken from
+	Message string            `json:"message"` // where it came from: a file's name
+	Size    int64             `json:"size"`
+	From    string            `json:"from"`
+	To      []string          `json:"to"`
+	Client  string            `json:"client"`
+	Helo    string            `json:"helo"`
+	Assumed map[string]string `json:"assumed,omitempty"` // which of these was not given, and where it was taken from
 
 	Steps   []Step   `json:"steps"`
 	Verdict string   `json:"verdict"`         // accept, quarantine, discard, reject, defer or disconnect
@@ -37,7 +37,7 @@ type Step struct {
 	Verdict string   `json:"verdict"`
 	Reply   string   `json:"reply,omitempty"`
 	Reason  string   `json:"reason,omitempty"` // of quarantine
-	Error   string   `json:"error,omitempty"`  // why it failed; the verdict is that of its on_error
+	Error   string   `json:"error,omitempty"`  // why it failed; the verdict is what its on_error makes of that
 	Changes *Changes `json:"changes,omitempty"`
 	Parts   []Queued `json:"divided,omitempty"` // what it divided from the message
 	Sent    []Queued `json:"sent,omitempty"`    // what it sends

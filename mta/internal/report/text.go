@@ -36,13 +36,21 @@ var verdictColors = map[string]string{
 // A page is a report while it is written.
 type page struct {
 	bytes.Buffer
-	style Style
+	style  Style
+	titles int // width of the first column
 }
+
+// maxTitle is the widest first column: a longer title moves the others.
+const maxTitle = 28
 
 // WriteText writes a report for a person.
 func (r *Report) WriteText(w io.Writer, style Style) error {
 	p := &page{style: style}
 	p.head(r)
+	p.titles = len("together")
+	for i := range r.Steps {
+		p.titles = max(p.titles, min(maxTitle, utf8.RuneCountInString(r.Steps[i].title())))
+	}
 	for i := range r.Steps {
 		p.step(&r.Steps[i])
 	}
@@ -74,12 +82,9 @@ func (p *page) cut(text string) string {
 
 func (p *page) head(r *Report) {
 	p.WriteString(p.paint(bold, visible(r.Message)) + p.paint(dim, "  "+size(r.Size)) + "\n")
-	p.fact("from", visible(orNull(r.From)))
-	p.fact("to", visible(strings.Join(r.To, ", ")))
-	p.fact("client", visible(r.Client+", which says it is "+r.Helo))
-	for _, s := range r.Assumed {
-		p.line(dim, "  "+visible(s))
-	}
+	p.fact("from", orNull(r.From), r.Assumed["from"])
+	p.fact("to", strings.Join(r.To, ", "), r.Assumed["to"])
+	p.fact("client", r.Client+" as "+r.Helo, r.Assumed["client"])
 }
 
 func orNull(s string) string {
@@ -89,12 +94,14 @@ func orNull(s string) string {
 	return s
 }
 
-func (p *page) fact(name, text string) {
-	const width = 7 // of the longest name and a blank
-	if p.style.Width > 0 {
-		text = (&page{style: Style{Width: max(10, p.style.Width-2-width)}}).cut(text)
+// fact is one line of the head; source says where it was taken from.
+func (p *page) fact(name, text, source string) {
+	if source != "" {
+		source = "  (" + source + ")"
 	}
-	p.WriteString("  " + p.paint(dim, fmt.Sprintf("%-*s", width, name)) + text + "\n")
+	line := []rune(p.cut(fmt.Sprintf("  %-6s %s", name, visible(text)) + visible(source)))
+	at := min(len(line), utf8.RuneCountInString(fmt.Sprintf("  %-6s %s", name, visible(text))))
+	p.WriteString(p.paint(dim, string(line[:9])) + string(line[9:at]) + p.paint(dim, string(line[at:])) + "\n")
 }
 
 // hookWords are hooks as a person reads them; on_message needs no word.
@@ -103,30 +110,38 @@ var hookWords = map[string]string{
 	"on_headers": "headers", "on_message": "", "on_disconnect": "disconnect",
 }
 
-func (p *page) step(s *Step) {
-	title := s.Stage
+// title is a stage with the hook it is asked.
+func (s *Step) title() string {
+	words := []string{s.Stage}
 	word, known := hookWords[s.Hook]
 	if !known {
 		word = s.Hook
 	}
 	for _, more := range [...]string{word, s.About} {
 		if more != "" {
-			title += " " + visible(more)
+			words = append(words, more)
 		}
 	}
-	outcome := s.Verdict
+	return visible(strings.Join(words, " "))
+}
+
+// outcome is what became of a step, in a word.
+func (s *Step) outcome() string {
 	switch {
 	case s.Skipped != "":
-		outcome = "skipped"
+		return "skipped"
 	case s.Error != "":
-		outcome = "failed"
+		return "failed"
 	}
-	p.WriteString("\n" + p.paint(bold, title) + "  " + p.paint(verdictColors[outcome], outcome))
+	return s.Verdict
+}
+
+func (p *page) step(s *Step) {
+	p.WriteString("\n")
+	p.columns(s.title(), s.outcome(), &s.Used, s.Skipped)
 	if s.Skipped != "" {
-		p.WriteString(p.paint(dim, "  "+s.Skipped) + "\n")
 		return
 	}
-	p.WriteString(p.paint(dim, "  "+s.Used.String()) + "\n")
 	p.said(s)
 	for _, q := range s.Parts {
 		p.queued("divided:", &q)
@@ -145,6 +160,16 @@ func (p *page) step(s *Step) {
 	}
 }
 
+// columns are a name, a verdict, and what was used or why nothing was.
+func (p *page) columns(title, outcome string, used *Usage, skipped string) {
+	more := used.String()
+	if skipped != "" {
+		more = skipped
+	}
+	p.WriteString(p.paint(bold, fmt.Sprintf("%-*s", p.titles, title)) + "  " +
+		p.paint(verdictColors[outcome], fmt.Sprintf("%-10s", outcome)) + "  " + p.paint(dim, more) + "\n")
+}
+
 // said is what a stage said beside its verdict.
 func (p *page) said(s *Step) {
 	if s.Error != "" {
@@ -161,7 +186,7 @@ func (p *page) said(s *Step) {
 
 // String is the usage as a person reads it.
 func (u Usage) String() string {
-	return fmt.Sprintf("%s, %s fuel, %s calls, %s", took(u.Time), thousands(u.Fuel), thousands(uint64(u.Calls)), size(u.Memory))
+	return fmt.Sprintf("%8s  %12s fuel  %6s calls  %s", took(u.Time), thousands(u.Fuel), thousands(uint64(u.Calls)), size(u.Memory))
 }
 
 func took(d time.Duration) string {
@@ -215,8 +240,18 @@ func (p *page) section(name string, lines []Line) {
 			p.line(dim, "      … "+l.Text)
 			continue
 		}
-		p.line(opColors[l.Op], "    "+strings.TrimRight(string(l.Op)+" "+visible(l.Text), " "))
+		p.line(opColors[l.Op], strings.TrimRight("    "+string(l.Op)+" "+shown(l), " "))
 	}
+}
+
+// shown is a line with the blanks at its end, where they may be what changed.
+func shown(l Line) string {
+	text := visible(l.Text)
+	bare := strings.TrimRight(text, " ")
+	if l.Op == Kept || len(bare) == len(text) {
+		return text
+	}
+	return bare + strings.Repeat("·", len(text)-len(bare))
 }
 
 // queued is a message that comes of this one.
@@ -235,8 +270,8 @@ func (p *page) queued(word string, q *Queued) {
 }
 
 func (p *page) foot(r *Report) {
-	p.WriteString("\n" + p.paint(bold+";"+verdictColors[r.Verdict], r.Verdict))
-	p.WriteString(p.paint(dim, "  "+r.Used.String()) + "\n")
+	p.WriteString("\n")
+	p.columns("together", r.Verdict, &r.Used, "")
 	if r.Reply != "" {
 		p.line("", "  "+visible(r.Reply))
 	}

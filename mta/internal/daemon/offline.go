@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/config"
+	"github.com/wasmta/wasmta/mta/internal/offline"
+	"github.com/wasmta/wasmta/mta/internal/wasm"
+)
+
+// An Offline is the pipeline of a file without its server, which takes
+// messages through it. It is not safe for concurrent use.
+type Offline struct {
+	*offline.Runner
+	Config  *config.Config
+	runtime *wasm.Runtime
+	clock   time.Time
+}
+
+// OpenOffline reads a file and loads its pipeline. Everything that differs from
+// run to run in a server is the same here: the clock stands at a time, random
+// octets are those of a seed. What is wrong with the file is
+// [config.Findings].
+func OpenOffline(ctx context.Context, file string, now time.Time) (*Offline, error) {
+	cfg, findings := LoadConfig(file)
+	if len(findings) > 0 {
+		return nil, findings
+	}
+	if err := makeFolders(cfg.State); err != nil {
+		return nil, err
+	}
+	o := &Offline{Config: cfg, clock: now}
+	recorder := &offline.Recorder{}
+	o.Runner = &offline.Runner{Recorder: recorder, Hostname: cfg.Hostname, Now: o.now}
+	p, runtime, err := loadPipeline(ctx, cfg, surroundings{
+		tracer: recorder, log: slog.New(recorder), now: o.now, random: rand.NewChaCha8([32]byte{}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.runtime, o.Runner.Pipeline = runtime, p
+	return o, nil
+}
+
+func (o *Offline) now() time.Time { return o.clock }
+
+// Close gives back what the pipeline has.
+func (o *Offline) Close(ctx context.Context) error { return o.runtime.Close(ctx) }
