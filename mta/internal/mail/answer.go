@@ -14,6 +14,14 @@ const (
 	HookDisconnect = "on_disconnect" // information only
 )
 
+// The hooks behind the queue.
+const (
+	HookRoute    = "on_route"    // before each attempt
+	HookLocal    = "on_local"    // before each attempt, about the recipients that have a mailbox here
+	HookDelivery = "on_delivery" // after each attempt, which Recipient.Last tells of
+	HookDSN      = "on_dsn"      // a DSN is about to be queued; it is the transaction
+)
+
 // An Answer is what a plugin says of a transaction. Its edits are in the
 // transaction already.
 type Answer struct {

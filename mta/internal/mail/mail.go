@@ -137,6 +137,14 @@ type Recipient struct {
 	// Refused is set once a stage refused this recipient and nobody has told
 	// the client so: delivery returns it at once.
 	Refused *Refusal `json:"refused,omitempty"`
+
+	// RetryAt is when a stage wants this recipient attempted next, and not
+	// before; zero: by the queue's schedule.
+	RetryAt time.Time `json:"retry_at,omitzero"`
+
+	// What the hooks behind the queue see beside that; nobody keeps it.
+	Resolved string  `json:"-"` // the account whose mailbox it comes down to; empty: elsewhere, or not known
+	Last     *Result `json:"-"` // what the last attempt said of it; nil: there was none
 }
 
 // A Refusal is a stage's no to one recipient of a message, while others may
@@ -202,6 +210,7 @@ type Transaction struct {
 	QueuedNotes  map[string]string // as Notes; they go with the message into the queue
 	Spared       []string          // the stages that are not asked again
 	SentBy       string            // the stage that this message comes from; empty: from a client
+	Attempts     int               // made at it so far; zero before the queue
 
 	// More is queued together with this one, all or none: the parts that a
 	// stage gave a content of their own, and messages that plugins sent. None
@@ -225,8 +234,11 @@ func (tx *Transaction) Fork() *Transaction {
 type Message struct {
 	ID       QueueID
 	Received time.Time
+	Client   Client   // who handed it in; zero: it was made here
 	Envelope Envelope // Recipients are those of this attempt
 	Content  Content
+	Attempts int               // made so far
+	Notes    map[string]string // those of the queued message. The deliverer may change them; they are kept with what comes of the attempt
 }
 
 // Outcome is how an attempt ended for one recipient.
@@ -251,6 +263,9 @@ type Result struct {
 	Err     error  // private: for the log
 	Peer    bool   // Code, Enh and Text are the remote MTA's own words
 	DSN     bool   // the next hop took over the DSN parameters: it reports success, not we (RFC 3461 §5.2.2)
+
+	RetryAt time.Time // of a deferred recipient: not before then; zero: by the schedule
+	Hold    string    // of a deferred recipient: the message is held, for this reason, until an operator decides; empty: it is not
 }
 
 // A Deliverer attempts a message. It returns one result for each of

@@ -58,6 +58,9 @@ func (s *session) dispatch(ctx context.Context, verb, arg string) *smtp.Reply {
 		return errUnknown // not logged: the word may be a password
 	}
 	s.verb = verb
+	if s.barred && verb != "QUIT" {
+		return errBarred
+	}
 	if c.plain && arg != "" {
 		return errNoArgument
 	}
@@ -90,32 +93,32 @@ func (s *session) outOfSequence(after phase) *smtp.Reply {
 	return nil
 }
 
-func (s *session) helo(_ context.Context, arg string) *smtp.Reply {
+func (s *session) helo(ctx context.Context, arg string) *smtp.Reply {
 	if s.srv.Listener == mail.ListenerLMTP {
 		return errUnknown // RFC 2033 §4.1
 	}
-	if r := s.greet(arg, false); r != nil {
+	if r := s.greet(ctx, arg, false); r != nil {
 		return r
 	}
 	return &smtp.Reply{Code: 250, Text: s.welcome()}
 }
 
-func (s *session) ehlo(_ context.Context, arg string) *smtp.Reply {
+func (s *session) ehlo(ctx context.Context, arg string) *smtp.Reply {
 	if s.srv.Listener == mail.ListenerLMTP {
 		return errUnknown
 	}
-	return s.extended(arg)
+	return s.extended(ctx, arg)
 }
 
-func (s *session) lhlo(_ context.Context, arg string) *smtp.Reply {
+func (s *session) lhlo(ctx context.Context, arg string) *smtp.Reply {
 	if s.srv.Listener != mail.ListenerLMTP {
 		return errUnknown
 	}
-	return s.extended(arg)
+	return s.extended(ctx, arg)
 }
 
-func (s *session) extended(arg string) *smtp.Reply {
-	if r := s.greet(arg, true); r != nil {
+func (s *session) extended(ctx context.Context, arg string) *smtp.Reply {
+	if r := s.greet(ctx, arg, true); r != nil {
 		return r
 	}
 	lines := append([]string{s.srv.Hostname + " " + s.welcome()}, s.extensions()...)
@@ -123,14 +126,18 @@ func (s *session) extended(arg string) *smtp.Reply {
 }
 
 // greet takes the client's name and resets the session (RFC 5321 §4.1.4).
-func (s *session) greet(arg string, extended bool) *smtp.Reply {
+func (s *session) greet(ctx context.Context, arg string, extended bool) *smtp.Reply {
 	name, err := smtp.ParseHelo(arg)
 	if err != nil {
 		return smtp.ReplyTo(err)
 	}
 	s.endTransaction()
 	s.client.Helo, s.client.Extended = name, extended
-	return nil
+	_, r := s.consult(ctx, mail.HookHelo)
+	if r != nil {
+		s.client.Helo, s.client.Extended = "", false
+	}
+	return r
 }
 
 func (s *session) welcome() string {

@@ -23,8 +23,11 @@ func (s *session) data(ctx context.Context, _ string) *smtp.Reply {
 	if s.chunks != nil {
 		return errDataChunks // RFC 3030 §2
 	}
-	s.reply(goAhead)
 	defer s.endTransaction()
+	if _, r := s.consult(ctx, mail.HookData); r != nil {
+		return r
+	}
+	s.reply(goAhead)
 	in := s.srv.newIncoming(s.trace)
 	defer in.discard()
 	s.wire.await(s.srv.limits.Data, s.srv.limits.DataIdle, false)
@@ -68,7 +71,11 @@ func (s *session) bdat(ctx context.Context, arg string) *smtp.Reply {
 		return s.skipChunk(size, last, refusal)
 	}
 	if s.chunks == nil {
+		_, r := s.consult(ctx, mail.HookData)
 		s.chunks = s.srv.newIncoming(s.trace)
+		if r != nil {
+			s.chunks.refuse(r)
+		}
 	}
 	if err := s.chunks.readChunk(s.wire, size); err != nil {
 		s.dataBroken(err)
@@ -111,11 +118,9 @@ func (s *session) conclude(ctx context.Context, in *incoming) {
 	if r.Code >= 400 {
 		s.rejected(r)
 	}
-	copies := 1
 	if s.srv.Listener == mail.ListenerLMTP {
-		copies = s.accepted // one for each RCPT that was taken (RFC 2033 §4.2)
-	}
-	for range copies {
+		s.toEach(r)
+	} else {
 		s.reply(r)
 	}
 	if r.Code == 421 {

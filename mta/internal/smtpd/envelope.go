@@ -23,7 +23,7 @@ var (
 )
 
 // mail opens a transaction (RFC 5321 §4.1.1.2).
-func (s *session) mail(_ context.Context, arg string) *smtp.Reply {
+func (s *session) mail(ctx context.Context, arg string) *smtp.Reply {
 	if s.srv.Listener == mail.ListenerSubmission && s.client.Account == "" {
 		if !s.authOffered() && s.srv.TLS != nil {
 			return errTLSNeeded
@@ -52,6 +52,10 @@ func (s *session) mail(_ context.Context, arg string) *smtp.Reply {
 		Ret:         string(opts.Return),
 		EnvID:       opts.EnvelopeID,
 	})
+	if _, r := s.consult(ctx, mail.HookMail); r != nil {
+		s.endTransaction()
+		return r
+	}
 	return s.ok(smtp.Enh{2, 1, 0}, shown(path)+" ... Sender ok")
 }
 
@@ -81,8 +85,16 @@ func (s *session) rcpt(ctx context.Context, arg string) *smtp.Reply {
 	if r := s.mayReceive(ctx, path); r != nil {
 		return r
 	}
+	before := s.tx.Envelope
+	if s.addRecipient(path, opts) {
+		if r := s.consultRcpt(ctx, path, before); r != nil {
+			return r
+		}
+	}
 	s.accepted++
-	s.addRecipient(path, opts)
+	if s.srv.Listener == mail.ListenerLMTP {
+		s.copies = append(s.copies, path)
+	}
 	return s.ok(smtp.Enh{2, 1, 5}, path.String()+" ... Recipient ok")
 }
 
@@ -112,12 +124,13 @@ func (s *session) mayRelay() bool {
 	return s.client.Account != "" || s.srv.mayRelay(s.client.Addr.Addr())
 }
 
-// addRecipient drops a recipient that was named before: it gets one copy.
-func (s *session) addRecipient(path mail.Path, opts gosmtp.RcptOptions) {
+// addRecipient drops a recipient that was named before: it gets one copy. It is
+// false then.
+func (s *session) addRecipient(path mail.Path, opts gosmtp.RcptOptions) bool {
 	e := &s.tx.Envelope
 	for i := range e.Recipients {
-		if e.Recipients[i].Path.Equal(path) {
-			return
+		if e.Recipients[i].Path.Equal(path) || e.Recipients[i].Original.Equal(path) {
+			return false
 		}
 	}
 	r := mail.Recipient{Path: path, Original: path}
@@ -128,6 +141,7 @@ func (s *session) addRecipient(path mail.Path, opts gosmtp.RcptOptions) {
 		r.Notify |= notifies[n]
 	}
 	e.Recipients = append(e.Recipients, r)
+	return true
 }
 
 var notifies = map[gosmtp.DSNNotify]mail.Notify{

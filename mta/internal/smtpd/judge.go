@@ -13,14 +13,39 @@ var (
 	errDisconnect = &smtp.Reply{Code: 421, Enh: smtp.Enh{4, 7, 0}, Text: "Closing connection"}
 )
 
-// judge asks the policy and does what it says.
+// judge asks the policy about a message and does what it says.
 func (s *session) judge(ctx context.Context) *smtp.Reply {
+	if s.tx.Discard || len(s.tx.Envelope.Recipients) == 0 {
+		return s.discarded() // a hook before the content said so
+	}
 	verdict, err := mail.Continue, error(nil)
 	if s.srv.Policy != nil {
 		verdict, err = s.srv.Policy.Check(ctx, s.tx)
+		s.facts.notes = s.tx.SessionNotes
+	}
+	if r := s.refusal(verdict, err); r != nil {
+		return r
+	}
+	if verdict == mail.Discard {
+		return s.discarded()
+	}
+	if verdict == mail.Quarantine && s.tx.Hold == "" {
+		s.tx.Hold = "quarantined"
+	}
+	if r := s.someRefused(); r != nil {
+		return r
+	}
+	return s.enqueue(ctx)
+}
+
+// refusal is the reply that a verdict of the policy asks for; nil: none.
+func (s *session) refusal(verdict mail.Verdict, err error) *smtp.Reply {
+	var id mail.QueueID
+	if s.tx != nil {
+		id = s.tx.ID
 	}
 	if err != nil && !carriesReply(err) {
-		s.log.Error("policy failed", "queue_id", s.tx.ID, "err", err)
+		s.log.Error("policy failed", "queue_id", id, "err", err)
 	}
 	switch verdict {
 	case mail.Reject:
@@ -35,19 +60,11 @@ func (s *session) judge(ctx context.Context) *smtp.Reply {
 	if err != nil {
 		return atLeastDeferred(err)
 	}
-	switch verdict {
-	case mail.Discard:
-		return s.discarded()
-	case mail.Quarantine:
-		if s.tx.Hold == "" {
-			s.tx.Hold = "quarantined"
-		}
-	case mail.Continue, mail.Accept:
-	default:
-		s.log.Error("policy failed", "queue_id", s.tx.ID, "verdict", int(verdict))
+	if verdict < mail.Continue || verdict > mail.Disconnect {
+		s.log.Error("policy failed", "queue_id", id, "verdict", int(verdict))
 		return errDeferred
 	}
-	return s.enqueue(ctx)
+	return nil
 }
 
 func carriesReply(err error) bool { return smtp.ReplyTo(err) != smtp.ErrTemporary }
@@ -82,7 +99,7 @@ func (s *session) discarded() *smtp.Reply {
 // enqueue hands the message over. When the client is gone before it hears the
 // 250, it will send the message again: SMTP has no way to know (RFC 1047).
 func (s *session) enqueue(ctx context.Context) *smtp.Reply {
-	if len(s.tx.Envelope.Recipients) == 0 {
+	if len(s.tx.Envelope.Recipients)+len(s.tx.More) == 0 {
 		return s.discarded() // the policy took the last one out
 	}
 	if err := s.srv.Queue.Enqueue(context.WithoutCancel(ctx), s.tx); err != nil {

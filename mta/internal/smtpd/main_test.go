@@ -50,7 +50,11 @@ func (q *memoryQueue) Enqueue(_ context.Context, tx *mail.Transaction) error {
 	if q.fail != nil {
 		return q.fail
 	}
-	q.got = append(q.got, stored{tx: *tx, content: string(content)})
+	for _, part := range append([]*mail.Transaction{tx}, tx.More...) {
+		if len(part.Envelope.Recipients) > 0 {
+			q.got = append(q.got, stored{tx: *part, content: string(content)})
+		}
+	}
 	return nil
 }
 
@@ -101,6 +105,14 @@ type policyFunc func(ctx context.Context, tx *mail.Transaction) (mail.Verdict, e
 
 func (f policyFunc) Check(ctx context.Context, tx *mail.Transaction) (mail.Verdict, error) {
 	return f(ctx, tx)
+}
+
+// Asks implements Policy: such a policy is for content alone.
+func (policyFunc) Asks(string) bool { return false }
+
+// Ask implements Policy.
+func (policyFunc) Ask(_ context.Context, hook string, _ *mail.Transaction) (mail.Verdict, error) {
+	panic("asked at " + hook)
 }
 
 // newServer is hamburger.edu with a queue in memory.

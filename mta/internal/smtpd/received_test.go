@@ -86,28 +86,6 @@ func TestReceived(t *testing.T) {
 	}
 }
 
-func TestProtocolWords(t *testing.T) {
-	for want, tt := range map[string]struct {
-		client nouns.Client
-		utf8   bool
-	}{
-		"SMTP":       {},
-		"ESMTP":      {client: nouns.Client{Extended: true}},
-		"ESMTPA":     {client: nouns.Client{Extended: true, Account: "a"}},
-		"ESMTPS":     {client: nouns.Client{Extended: true, TLS: "x"}},
-		"ESMTPSA":    {client: nouns.Client{Extended: true, TLS: "x", Account: "a"}},
-		"UTF8SMTP":   {client: nouns.Client{Extended: true}, utf8: true},
-		"UTF8SMTPSA": {client: nouns.Client{Extended: true, TLS: "x", Account: "a"}, utf8: true},
-		"LMTP":       {client: nouns.Client{Listener: nouns.ListenerLMTP, Extended: true}},
-		"LMTPS":      {client: nouns.Client{Listener: nouns.ListenerLMTP, Extended: true, TLS: "x"}},
-		"UTF8LMTP":   {client: nouns.Client{Listener: nouns.ListenerLMTP, Extended: true}, utf8: true},
-	} {
-		if got := protocol(&tt.client, tt.utf8); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}
-
 // names is a Resolver.
 type names struct {
 	reverse map[string][]string

@@ -47,6 +47,7 @@ func (s *session) startTLS(context.Context, string) *smtp.Reply {
 		return nil
 	}
 	s.client.Helo, s.client.Extended, s.client.Account = "", false, "" // RFC 3207 §4.2
+	s.facts = s.first.clone()
 	return nil
 }
 
@@ -98,6 +99,10 @@ func (s *session) auth(ctx context.Context, arg string) *smtp.Reply {
 		return errCredentials
 	}
 	s.client.Account = account
+	if _, r := s.consult(ctx, mail.HookAuth); r != nil {
+		s.client.Account = ""
+		return r
+	}
 	return &smtp.Reply{Code: 235, Enh: smtp.Enh{2, 7, 0}, Text: "Authentication succeeded"}
 }
 

@@ -36,10 +36,17 @@ type session struct {
 	lookups sync.WaitGroup // the goroutine that finds name
 
 	tx       *mail.Transaction
-	verb     string    // of the command in hand, for the log; empty: none that we know
-	asked    mail.Path // of the RCPT in hand, for the log
-	accepted int       // RCPT commands that were taken, also those that named a recipient again
-	chunks   *incoming // content that BDAT brings
+	verb     string      // of the command in hand, for the log; empty: none that we know
+	asked    mail.Path   // of the RCPT in hand, for the log
+	accepted int         // RCPT commands that were taken, also those that named a recipient again
+	copies   []mail.Path // of LMTP: what these commands named
+	refused  []refused   // of LMTP: those that were refused after the content, while it is answered
+	chunks   *incoming   // content that BDAT brings
+
+	facts  facts // what the policy made of the session
+	first  facts // and what of them came before the client said anything
+	opened bool  // the greeting was sent
+	barred bool  // the greeting was a refusal: only QUIT is served
 
 	loopback bool // the client is on this host
 	errors   int  // replies of class 5 to commands
@@ -81,6 +88,7 @@ func (s *session) run(ctx context.Context) {
 	defer func() {
 		s.endTransaction()
 		s.wire.close(s.linger)
+		s.farewell(ctx)
 	}()
 	defer s.recover()
 	if !s.open(ctx) {
@@ -124,6 +132,10 @@ func (s *session) open(ctx context.Context) bool {
 	s.name = s.lookUp(ctx)
 	if s.srv.ImplicitTLS && !s.shakeHands() {
 		return false
+	}
+	s.opened = true
+	if !s.welcomed(ctx) || s.barred {
+		return s.barred
 	}
 	// "ESMTP" tells clients that EHLO is worth a try (RFC 1869 §4.1).
 	word := "ESMTP"
@@ -235,10 +247,15 @@ func (s *session) answer(r *smtp.Reply) {
 	if s.verb != "" {
 		attrs = append(attrs, slog.String("command", s.verb))
 	}
-	if !s.asked.IsNull() {
-		attrs = append(attrs, slog.String("rcpt", s.asked.String()))
+	s.rejected(r, append(attrs, s.askedAttr()...)...)
+}
+
+// askedAttr names the recipient in hand, if there is one.
+func (s *session) askedAttr() []slog.Attr {
+	if s.asked.IsNull() {
+		return nil
 	}
-	s.rejected(r, attrs...)
+	return []slog.Attr{slog.String("rcpt", s.asked.String())}
 }
 
 // reply puts r where the next read sends it from.
@@ -270,7 +287,7 @@ func (s *session) rejected(r *smtp.Reply, attrs ...slog.Attr) {
 // begin opens a transaction.
 func (s *session) begin(e mail.Envelope) {
 	now := time.Now()
-	s.tx = &mail.Transaction{ID: mail.NewQueueID(now), Received: now, Client: s.client, Envelope: e}
+	s.tx = &mail.Transaction{ID: mail.NewQueueID(now), Received: now, Client: s.client, Envelope: e, SessionNotes: s.facts.notes, Hold: s.facts.hold}
 	s.messages++
 }
 
@@ -279,5 +296,5 @@ func (s *session) endTransaction() {
 	if s.chunks != nil {
 		s.chunks.discard()
 	}
-	s.tx, s.accepted, s.chunks = nil, 0, nil
+	s.tx, s.accepted, s.copies, s.chunks = nil, 0, nil, nil
 }

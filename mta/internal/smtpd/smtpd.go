@@ -17,19 +17,27 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/sessions"
 )
 
-// A Policy decides what becomes of a received message, and may edit it.
+// A Policy decides what becomes of sessions and messages, and may edit those. A
+// *smtp.Reply in an error is what the client is told; any other error is
+// private, and the client may try again.
 type Policy interface {
-	// Check runs before the reply to the end of content. A *smtp.Reply in the
-	// error is what the client is told; any other error is private, and the
-	// client may try again. tx.Hold set, or the verdict quarantine, queues
-	// the message for the operator.
+	// Asks tells whether there is anyone to Ask at a hook. It is cheap: every
+	// command calls it.
+	Asks(hook string) bool
+	// Ask runs at a step before the content: one of the mail.Hook constants.
+	// Before MAIL, tx is the session alone. At RCPT the recipient in question
+	// is the last one; the verdict discard takes it and drops it.
+	Ask(ctx context.Context, hook string, tx *mail.Transaction) (mail.Verdict, error)
+	// Check runs before the reply to the end of content. tx.Hold set, or the
+	// verdict quarantine, queues the message for the operator. Recipients may
+	// be Refused: each is told so where the protocol can, or else in a DSN.
 	Check(ctx context.Context, tx *mail.Transaction) (mail.Verdict, error)
 }
 
 // A Queue takes the responsibility for messages.
 type Queue interface {
-	// Enqueue returns nil only once tx is on stable storage. It is done with
-	// tx.Content when it returns.
+	// Enqueue returns nil only once tx and all of tx.More are on stable
+	// storage. It is done with their contents when it returns.
 	Enqueue(ctx context.Context, tx *mail.Transaction) error
 }
 

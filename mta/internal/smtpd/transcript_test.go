@@ -20,13 +20,34 @@ var setups = map[string]func(*Server){
 	"limits": func(srv *Server) {
 		srv.Limits = Limits{Message: 100, Recipients: 2, Line: 80, Errors: 3, Hops: 2, Messages: 2}
 	},
-	"submission": func(srv *Server) { srv.Listener = mail.ListenerSubmission },
-	"lmtp":       func(srv *Server) { srv.Listener = mail.ListenerLMTP },
-	"relay":      func(srv *Server) { srv.RelayAllow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} },
-	"policy":     func(srv *Server) { srv.Policy = policyFunc(byLocalPart) },
+	"submission":         func(srv *Server) { srv.Listener = mail.ListenerSubmission },
+	"lmtp":               func(srv *Server) { srv.Listener = mail.ListenerLMTP },
+	"relay":              func(srv *Server) { srv.RelayAllow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} },
+	"policy":             func(srv *Server) { srv.Policy = policyFunc(byLocalPart) },
+	"hooks":              hooked(nil),
+	"connect-reject":     hooked(wordy{"connect": "reject"}),
+	"connect-words":      hooked(wordy{"connect": "words"}),
+	"connect-defer":      hooked(wordy{"connect": "defer"}),
+	"connect-later":      hooked(wordy{"connect": "later"}),
+	"connect-disconnect": hooked(wordy{"connect": "disconnect"}),
+	"connect-fail":       hooked(wordy{"connect": "fail"}),
+	"auth-reject":        hookedUsers(wordy{"auth": "reject"}),
+	"auth-defer":         hookedUsers(wordy{"auth": "defer"}),
+	"auth-disconnect":    hookedUsers(wordy{"auth": "disconnect"}),
+	"hooks-lmtp": func(srv *Server) {
+		srv.Listener = mail.ListenerLMTP
+		hooked(nil)(srv)
+	},
 	"full": func(srv *Server) {
 		srv.Queue = &memoryQueue{fail: errors.New("write index.bolt: no space left on device")}
 	},
+}
+
+func hookedUsers(w wordy) func(*Server) {
+	return func(srv *Server) {
+		srv.Listener = mail.ListenerSubmission
+		hooked(w)(srv)
+	}
 }
 
 // byLocalPart gives the verdict that the reverse-path asks for.
