@@ -121,6 +121,7 @@ var allowed = map[string]string{
 	"mta":                          "github.com/alecthomas/kong golang.org/x/term mta/internal/account mta/internal/admin mta/internal/config mta/internal/daemon mta/internal/mail mta/internal/offline mta/internal/queue mta/internal/report",
 	"mta/internal/account":         "golang.org/x/crypto/argon2 golang.org/x/net/idna golang.org/x/text/unicode/norm mta/internal/mail",
 	"mta/internal/admin":           "golang.org/x/net/netutil mta/internal/mail mta/internal/queue",
+	"mta/internal/bolt":            "go.etcd.io/bbolt go.etcd.io/bbolt/errors",
 	"mta/internal/condition":       "github.com/expr-lang/expr github.com/expr-lang/expr/ast github.com/expr-lang/expr/file github.com/expr-lang/expr/vm mta/internal/mail sdk/mimetree",
 	"mta/internal/config":          "golang.org/x/net/idna gopkg.in/yaml.v3 mta/internal/mail",
 	"mta/internal/daemon":          "mta/internal/account mta/internal/admin mta/internal/condition mta/internal/config mta/internal/delivery mta/internal/imapd mta/internal/mail mta/internal/mailbox mta/internal/metrics mta/internal/offline mta/internal/pipeline mta/internal/pop3d mta/internal/queue mta/internal/queue/spool mta/internal/relay mta/internal/smtpc mta/internal/smtpd mta/internal/toolchain mta/internal/wasm sdk/abi",
@@ -139,7 +140,7 @@ var allowed = map[string]string{
 	"mta/internal/pop3d":           "mta/internal/mailbox mta/internal/sasl mta/internal/sessions",
 	"mta/internal/queue":           "golang.org/x/sync/errgroup mta/internal/dsn mta/internal/mail mta/internal/smtp",
 	"mta/internal/queue/queuetest": "github.com/google/go-cmp/cmp github.com/google/go-cmp/cmp/cmpopts mta/internal/mail mta/internal/queue pgregory.net/rapid",
-	"mta/internal/queue/spool":     "go.etcd.io/bbolt go.etcd.io/bbolt/errors mta/internal/mail mta/internal/queue",
+	"mta/internal/queue/spool":     "go.etcd.io/bbolt mta/internal/bolt mta/internal/mail mta/internal/queue",
 	"mta/internal/relay":           "golang.org/x/net/idna mta/internal/mail mta/internal/parallel mta/internal/smtp mta/internal/smtpc sdk/mimetree",
 	"mta/internal/report":          "mta/internal/mail sdk/mimetree",
 	"mta/internal/sessions":        "",
@@ -196,7 +197,7 @@ var forbidden = map[string]string{
 var sole = map[string]string{
 	"gopkg.in/yaml.v3":              "mta/internal/config sdk/go/mtatest sdk/testcase",
 	"github.com/tetratelabs/wazero": "mta/internal/wasm",
-	"go.etcd.io/bbolt":              "mta/internal/queue/spool",
+	"go.etcd.io/bbolt":              "mta/internal/bolt mta/internal/kv mta/internal/queue/spool",
 	"mta/internal/daemon":           "mta",
 	"mta/internal/testpeer":         "",
 }

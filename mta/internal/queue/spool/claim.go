@@ -17,7 +17,7 @@ import (
 // since the look.
 func (s *Store) Claim(ctx context.Context, now, until time.Time, max int) ([]*queue.Entry, error) {
 	var found []candidate
-	err := s.view(func(tx *bbolt.Tx) error {
+	err := s.db.View(func(tx *bbolt.Tx) error {
 		s.eachDue(tx, now, func(due time.Time, id mail.QueueID) bool {
 			if !due.After(now) {
 				found = append(found, candidate{due, id})
@@ -194,7 +194,7 @@ func (s *Store) eachDue(tx *bbolt.Tx, now time.Time, f func(due time.Time, id ma
 
 // NextDue implements [queue.Store].
 func (s *Store) NextDue(ctx context.Context, now time.Time) (due time.Time, ok bool, err error) {
-	err = s.view(func(tx *bbolt.Tx) error {
+	err = s.db.View(func(tx *bbolt.Tx) error {
 		s.eachDue(tx, now, func(d time.Time, _ mail.QueueID) bool {
 			due, ok = d, true
 			return false
@@ -207,7 +207,7 @@ func (s *Store) NextDue(ctx context.Context, now time.Time) (due time.Time, ok b
 // Stats implements [queue.Store].
 func (s *Store) Stats(ctx context.Context, now time.Time) (queue.Stats, error) {
 	var stats queue.Stats
-	err := s.view(func(tx *bbolt.Tx) error {
+	err := s.db.View(func(tx *bbolt.Tx) error {
 		if id, r := tx.Bucket(entriesBucket).Cursor().First(); id != nil {
 			stats.Oldest = record(r).entry(mail.QueueID(id)).Received
 		}

@@ -156,7 +156,7 @@ func (s *Store) passOn() {
 // write commits a batch and tells those who wait.
 func (s *Store) write(batch []*change) {
 	var b *buckets
-	err := s.update(func(tx *bbolt.Tx) error {
+	err := s.db.Update(func(tx *bbolt.Tx) error {
 		b = openBuckets(tx)
 		for _, c := range batch {
 			c.err = nil

@@ -100,7 +100,7 @@ func TestDamageAnywhereNeverHangs(t *testing.T) {
 		put(t, s, i*40)
 	}
 	var used int64
-	s.view(func(tx *bbolt.Tx) error {
+	s.db.View(func(tx *bbolt.Tx) error {
 		used = tx.Size()
 		return nil
 	})

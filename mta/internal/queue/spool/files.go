@@ -74,7 +74,7 @@ func (s *Store) openContent() error {
 	if err != nil {
 		return fmt.Errorf("open queue: %w", err)
 	}
-	return s.view(func(tx *bbolt.Tx) error {
+	return s.db.View(func(tx *bbolt.Tx) error {
 		for _, name := range names {
 			r := record(tx.Bucket(entriesBucket).Get([]byte(name)))
 			if !r.inFile() {

@@ -166,7 +166,7 @@ func (s *Store) read(id mail.QueueID) (e *queue.Entry, err error) {
 	if s.gone(id) {
 		return nil, queue.ErrNotFound
 	}
-	err = s.view(func(tx *bbolt.Tx) error {
+	err = s.db.View(func(tx *bbolt.Tx) error {
 		r := tx.Bucket(entriesBucket).Get([]byte(id))
 		if r == nil {
 			return queue.ErrNotFound
@@ -189,7 +189,7 @@ func (s *Store) Content(ctx context.Context, id mail.QueueID) (content mail.Cont
 	if s.gone(id) {
 		return nil, queue.ErrNotFound
 	}
-	err = s.view(func(tx *bbolt.Tx) error {
+	err = s.db.View(func(tx *bbolt.Tx) error {
 		r := record(tx.Bucket(entriesBucket).Get([]byte(id)))
 		if r == nil {
 			return queue.ErrNotFound
@@ -254,7 +254,7 @@ func (s *Store) goneNow() map[mail.QueueID]bool {
 
 // page reads the entries after an ID; more is false at the end.
 func (s *Store) page(after mail.QueueID) (page []*queue.Entry, more bool, err error) {
-	err = s.view(func(tx *bbolt.Tx) error {
+	err = s.db.View(func(tx *bbolt.Tx) error {
 		c := tx.Bucket(entriesBucket).Cursor()
 		k, r := c.Seek([]byte(after))
 		if k != nil && mail.QueueID(k) == after {
