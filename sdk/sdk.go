@@ -7,5 +7,5 @@ import "embed"
 
 // Files are the SDKs' sources, below the names that they have here.
 //
-//go:embed go abi c
+//go:embed go abi c rust
 var Files embed.FS

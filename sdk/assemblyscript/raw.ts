@@ -15,6 +15,7 @@ export namespace Errno {
   export const IO: i32 = -7;
   export const UNSUPPORTED: i32 = -8;
   export const SIGNED: i32 = -9; // the edit would break a signature that policy protects
+  export const LOOP: i32 = -10; // what is automatic is not answered automatically
 }
 
 export namespace Verdict {
@@ -77,11 +78,11 @@ export const READ_TEXT: i32 = 3; // the decoded body as UTF-8
 // Fields of rcpt_get.
 export const RCPT_ADDRESS: i32 = 0; // as it is now
 export const RCPT_ORIGINAL: i32 = 1; // as RCPT gave it
-export const RCPT_RESOLVED: i32 = 2;
-export const RCPT_ORCPT: i32 = 3;
+export const RCPT_NEXT_HOP: i32 = 2; // where its mail goes, "smtp://mx.example.org:25"; known in the queue
+export const RCPT_ORCPT: i32 = 3; // "rfc822;bob@example.org"
 export const RCPT_NOTIFY: i32 = 4; // "SUCCESS,FAILURE,DELAY" or "NEVER"
-export const RCPT_STATUS: i32 = 5;
-export const RCPT_REPLY: i32 = 6;
+export const RCPT_OUTCOME: i32 = 5; // of the last attempt, "deferred"; known in the queue
+export const RCPT_LAST_REPLY: i32 = 6; // of the last attempt, "450 4.2.0 Busy"; known in the queue
 
 // AllRecipients is what route and deliver take for all recipients.
 export const ALL_RECIPIENTS: i32 = -1;

@@ -63,6 +63,7 @@ enum {
 	MTA_ERR_IO = -7,
 	MTA_ERR_UNSUPPORTED = -8,
 	MTA_ERR_SIGNED = -9, // the edit would break a signature that policy protects
+	MTA_ERR_LOOP = -10, // what is automatic is not answered automatically
 };
 
 enum {
@@ -138,11 +139,11 @@ enum {
 enum {
 	MTA_RCPT_ADDRESS = 0, // as it is now
 	MTA_RCPT_ORIGINAL = 1, // as RCPT gave it
-	MTA_RCPT_RESOLVED = 2,
-	MTA_RCPT_ORCPT = 3,
+	MTA_RCPT_NEXT_HOP = 2, // where its mail goes, "smtp://mx.example.org:25"; known in the queue
+	MTA_RCPT_ORCPT = 3, // "rfc822;bob@example.org"
 	MTA_RCPT_NOTIFY = 4, // "SUCCESS,FAILURE,DELAY" or "NEVER"
-	MTA_RCPT_STATUS = 5,
-	MTA_RCPT_REPLY = 6,
+	MTA_RCPT_OUTCOME = 5, // of the last attempt, "deferred"; known in the queue
+	MTA_RCPT_LAST_REPLY = 6, // of the last attempt, "450 4.2.0 Busy"; known in the queue
 };
 
 // AllRecipients is what route and deliver take for all recipients.

@@ -15,7 +15,7 @@ import (
 	"github.com/wasmta/wasmta/sdk"
 )
 
-//go:embed every go c cpp
+//go:embed every go c cpp rust
 var files embed.FS
 
 // A Language is one that a new plugin can be written in.
@@ -31,6 +31,7 @@ var Languages = []Language{
 	{Name: "go", Title: "Go", sdk: map[string]string{"mta/sdk/go": "go", "mta/sdk/abi": "abi"}},
 	{Name: "c", Title: "C", sdk: map[string]string{"mta.h": "c/mta.h"}},
 	{Name: "cpp", Title: "C++", sdk: map[string]string{"mta.h": "c/mta.h", "mta.hpp": "c/mta.hpp"}},
+	{Name: "rust", Title: "Rust", sdk: map[string]string{"mta": "rust"}},
 }
 
 // name is what a plugin can be called: it becomes the name of a module of Go, a

@@ -19,6 +19,8 @@ pub const Error = error{
     Unsupported,
     /// the edit would break a signature that policy protects
     Signed,
+    /// what is automatic is not answered automatically
+    Loop,
     /// A number that this SDK does not know.
     Unknown,
 };
@@ -34,6 +36,7 @@ fn failure(n: i64) Error {
         -7 => Error.Io,
         -8 => Error.Unsupported,
         -9 => Error.Signed,
+        -10 => Error.Loop,
         else => Error.Unknown,
     };
 }
@@ -121,12 +124,16 @@ pub const read_text: i32 = 3;
 pub const rcpt_address: i32 = 0;
 /// as RCPT gave it
 pub const rcpt_original: i32 = 1;
-pub const rcpt_resolved: i32 = 2;
+/// where its mail goes, "smtp://mx.example.org:25"; known in the queue
+pub const rcpt_next_hop: i32 = 2;
+/// "rfc822;bob@example.org"
 pub const rcpt_orcpt: i32 = 3;
 /// "SUCCESS,FAILURE,DELAY" or "NEVER"
 pub const rcpt_notify: i32 = 4;
-pub const rcpt_status: i32 = 5;
-pub const rcpt_reply: i32 = 6;
+/// of the last attempt, "deferred"; known in the queue
+pub const rcpt_outcome: i32 = 5;
+/// of the last attempt, "450 4.2.0 Busy"; known in the queue
+pub const rcpt_last_reply: i32 = 6;
 
 pub const all_recipients: i32 = -1;
 

@@ -1,3 +1,6 @@
+//! The numbers and the functions of the host as they are. The rest of the crate
+//! is made of them.
+
 // generated from sdk/abi by `go generate ./sdk`; do not edit
 pub const MAJOR: i32 = 1;
 pub const MINOR: i32 = 0;
@@ -19,6 +22,8 @@ impl crate::Error {
     pub const UNSUPPORTED: Self = Self(-8);
     /// the edit would break a signature that policy protects
     pub const SIGNED: Self = Self(-9);
+    /// what is automatic is not answered automatically
+    pub const LOOP: Self = Self(-10);
 }
 
 impl crate::Verdict {
@@ -98,12 +103,16 @@ pub const READ_TEXT: i32 = 3;
 pub const RCPT_ADDRESS: i32 = 0;
 /// as RCPT gave it
 pub const RCPT_ORIGINAL: i32 = 1;
-pub const RCPT_RESOLVED: i32 = 2;
+/// where its mail goes, "smtp://mx.example.org:25"; known in the queue
+pub const RCPT_NEXT_HOP: i32 = 2;
+/// "rfc822;bob@example.org"
 pub const RCPT_ORCPT: i32 = 3;
 /// "SUCCESS,FAILURE,DELAY" or "NEVER"
 pub const RCPT_NOTIFY: i32 = 4;
-pub const RCPT_STATUS: i32 = 5;
-pub const RCPT_REPLY: i32 = 6;
+/// of the last attempt, "deferred"; known in the queue
+pub const RCPT_OUTCOME: i32 = 5;
+/// of the last attempt, "450 4.2.0 Busy"; known in the queue
+pub const RCPT_LAST_REPLY: i32 = 6;
 
 pub const ALL_RECIPIENTS: i32 = -1;
 
