@@ -169,13 +169,13 @@ const (
 
 // Fields of rcpt_get.
 const (
-	RcptAddress   int32 = 0 // as it is now
-	RcptOriginal  int32 = 1 // as RCPT gave it
-	RcptNextHop   int32 = 2 // where its mail goes, "smtp://mx.example.org:25"; known in the queue
-	RcptORCPT     int32 = 3 // "rfc822;bob@example.org"
-	RcptNotify    int32 = 4 // "SUCCESS,FAILURE,DELAY" or "NEVER"
-	RcptOutcome   int32 = 5 // of the last attempt, "deferred"; known in the queue
-	RcptLastReply int32 = 6 // of the last attempt, "450 4.2.0 Busy"; known in the queue
+	RcptAddress  int32 = 0 // as it is now
+	RcptOriginal int32 = 1 // as RCPT gave it
+	RcptResolved int32 = 2 // the account whose mailbox it comes down to; known behind the queue
+	RcptORCPT    int32 = 3 // "rfc822;bob@example.org"
+	RcptNotify   int32 = 4 // "SUCCESS,FAILURE,DELAY" or "NEVER"
+	RcptStatus   int32 = 5 // the outcome of the last attempt, "deferred"; known behind the queue
+	RcptReply    int32 = 6 // what the last attempt heard, "450 4.2.0 Busy"; known behind the queue
 )
 
 // AllRecipients is what route and deliver take for all recipients.

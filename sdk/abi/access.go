@@ -76,7 +76,7 @@ var (
 	AccessRoute      = Access{GrantRoute, Incoming&^SetOf(HookMail) | SetOf(HookRoute)}
 	AccessDeliver    = Access{GrantRoute, Incoming&^SetOf(HookMail) | SetOf(HookRoute, HookLocal)}
 	AccessRetry      = Access{GrantRoute, SetOf(HookRoute, HookDelivery)}
-	AccessQuarantine = Access{0, Incoming | SetOf(HookRoute, HookDSN)}
+	AccessQuarantine = Access{0, Sessions&^SetOf(HookDisconnect) | SetOf(HookRoute, HookDSN)}
 	AccessVariant    = Access{GrantEnvelope, SetOf(HookMessage)}
 	AccessSend       = Access{GrantSend, SetOf(HookMessage, HookLocal, HookDelivery)}
 	AccessKV         = Access{GrantKV, afterLoad}
@@ -92,7 +92,7 @@ var verdicts = map[Verdict]HookSet{
 	Reject:     allHooks &^ SetOf(HookDSN, HookDisconnect),
 	Defer:      allHooks &^ SetOf(HookDelivery, HookDSN, HookDisconnect),
 	Discard:    Incoming | SetOf(HookRoute, HookLocal, HookDSN),
-	Quarantine: Incoming | SetOf(HookRoute, HookDSN),
+	Quarantine: Sessions&^SetOf(HookDisconnect) | SetOf(HookRoute, HookDSN),
 	Disconnect: SetOf(HookConnect, HookHelo, HookAuth) | Incoming,
 }
 

@@ -137,11 +137,11 @@ func (c *Call) RcptGet(id, field int32) (string, abi.Errno) {
 		return r.ORCPT, abi.OK
 	case abi.RcptNotify:
 		return r.Notify, abi.OK
-	case abi.RcptNextHop:
-		return r.NextHop, abi.OK
-	case abi.RcptOutcome:
-		return r.Outcome, abi.OK
-	case abi.RcptLastReply:
+	case abi.RcptResolved:
+		return r.Resolved, abi.OK
+	case abi.RcptStatus:
+		return r.Status, abi.OK
+	case abi.RcptReply:
 		return r.LastReply, abi.OK
 	}
 	return "", abi.BadArg

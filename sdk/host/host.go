@@ -78,10 +78,10 @@ type Recipient struct {
 	Reply    *Reply    // the stage's no to this one recipient
 	RetryAt  time.Time // when the next attempt is to be; zero: as the queue has it
 
-	// Known once the message is queued.
-	NextHop   string // where its mail goes: "smtp://mx.example.org:25", "mailbox:bob@example.org"
-	Outcome   string // of the last attempt: "deferred"; empty: none yet
-	LastReply string // of the last attempt: "450 4.2.0 Busy"
+	// What is known behind the queue.
+	Resolved  string // the account whose mailbox it comes down to; empty: elsewhere, or not known
+	Status    string // the outcome of the last attempt: "deferred"; empty: there was none
+	LastReply string // what the last attempt heard: "450 4.2.0 Busy"
 
 	// Origin is the place in [Input].Recipients that this one came from; -1
 	// for one that the plugin added. New sets it.

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/sdk/abi"
@@ -65,7 +67,7 @@ func (p *Plugin) context(tx *mail.Transaction) host.Context {
 		Server: host.Server{
 			Name: p.shared.opts.Hostname, IP: address(c.Local), Port: c.Local.Port(), Listener: string(c.Listener),
 		},
-		Queue: host.Queue{ID: string(tx.ID)},
+		Queue: host.Queue{ID: string(tx.ID), Attempts: tx.Attempts, Received: tx.Received},
 		Envelope: host.Envelope{
 			Body: string(tx.Envelope.Body), UTF8: tx.Envelope.UTF8, Ret: tx.Envelope.Ret, EnvID: tx.Envelope.EnvID,
 		},
@@ -86,6 +88,10 @@ func recipients(in []mail.Recipient) []host.Recipient {
 	for i, r := range in {
 		out[i] = host.Recipient{
 			Address: r.Path.String(), ORCPT: r.ORCPT, Notify: r.Notify.String(),
+			Resolved: r.Resolved, RetryAt: r.RetryAt,
+		}
+		if last := r.Last; last != nil {
+			out[i].Status, out[i].LastReply = string(last.Outcome), lastReply(last)
 		}
 		out[i].Original = out[i].Address
 		if r.Original != r.Path {
@@ -93,6 +99,15 @@ func recipients(in []mail.Recipient) []host.Recipient {
 		}
 	}
 	return out
+}
+
+// lastReply is what an attempt heard, or what we would have said; empty if
+// there was nothing to say.
+func lastReply(r *mail.Result) string {
+	if r.Code == 0 {
+		return ""
+	}
+	return strings.Join(strings.Fields(strconv.Itoa(r.Code)+" "+r.Enh+" "+r.Text), " ")
 }
 
 func checkPath(s string) (string, error) {
@@ -178,7 +193,7 @@ func changed(old []mail.Recipient, now []host.Recipient) ([]mail.Recipient, erro
 		if err != nil {
 			return nil, err
 		}
-		m.Path = path
+		m.Path, m.RetryAt = path, r.RetryAt
 		if r.Origin < 0 {
 			m.Original = path
 		}
