@@ -29,11 +29,6 @@ export namespace Verdict {
   export const NOT_AGAIN: i32 = 7; // continue, and do not ask this stage again for this message
 }
 
-// LastVerdict is the highest number that is a verdict.
-export namespace Verdict {
-  export const LAST_VERDICT: i32 = 7;
-}
-
 export namespace Level {
   export const DEBUG: i32 = 0;
   export const INFO: i32 = 1;

@@ -77,11 +77,6 @@ enum {
 	MTA_NOT_AGAIN = 7, // continue, and do not ask this stage again for this message
 };
 
-// LastVerdict is the highest number that is a verdict.
-enum {
-	MTA_LAST_VERDICT = 7,
-};
-
 enum {
 	MTA_LEVEL_DEBUG = 0,
 	MTA_LEVEL_INFO = 1,

@@ -15,7 +15,7 @@ import (
 	"github.com/wasmta/wasmta/sdk"
 )
 
-//go:embed every go c cpp rust
+//go:embed every go c cpp rust zig
 var files embed.FS
 
 // A Language is one that a new plugin can be written in.
@@ -32,6 +32,7 @@ var Languages = []Language{
 	{Name: "c", Title: "C", sdk: map[string]string{"mta.h": "c/mta.h"}},
 	{Name: "cpp", Title: "C++", sdk: map[string]string{"mta.h": "c/mta.h", "mta.hpp": "c/mta.hpp"}},
 	{Name: "rust", Title: "Rust", sdk: map[string]string{"mta": "rust"}},
+	{Name: "zig", Title: "Zig", sdk: map[string]string{"mta.zig": "zig/mta.zig"}},
 }
 
 // name is what a plugin can be called: it becomes the name of a module of Go, a

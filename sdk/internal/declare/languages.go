@@ -143,7 +143,7 @@ func writeZig(out *bytes.Buffer, s *surface) {
 		types: map[abi.Kind]string{
 			abi.I32: "i32", abi.I64: "i64", abi.F64: "f64", abi.In: "[*]const u8", abi.Out: "[*]u8", abi.OutI64: "*i64",
 		},
-		reserved: []string{"type", "id"},
+		reserved: []string{"type"},
 	}
 	results := map[abi.Kind]string{abi.None: "void", abi.I32: "i32", abi.I64: "i64"}
 	out.WriteString("/// The host's functions as they are: negative results are errors.\npub const raw = struct {\n")

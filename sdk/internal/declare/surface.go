@@ -92,7 +92,7 @@ func newGroup(d *ast.GenDecl, info *types.Info) group {
 		spec := spec.(*ast.ValueSpec)
 		for _, ident := range spec.Names {
 			c, ok := info.Defs[ident].(*types.Const)
-			if !ok || !ident.IsExported() || c.Val().Kind() != constant.Int {
+			if !ok || !ident.IsExported() || ident.Name == "LastVerdict" || c.Val().Kind() != constant.Int {
 				continue
 			}
 			if named, ok := c.Type().(*types.Named); ok {

@@ -45,10 +45,6 @@ impl crate::Verdict {
     pub const NOT_AGAIN: Self = Self(7);
 }
 
-impl crate::Verdict {
-    pub const LAST_VERDICT: Self = Self(7);
-}
-
 impl crate::Level {
     pub const DEBUG: Self = Self(0);
     pub const INFO: Self = Self(1);
