@@ -118,13 +118,13 @@ func packageImports(t *testing.T, root string) map[string][]string {
 // allowed is what each package may import beside the standard library.
 var allowed = map[string]string{
 	"examples/hello":               "sdk/go",
-	"mta":                          "github.com/alecthomas/kong golang.org/x/term mta/internal/account mta/internal/admin mta/internal/config mta/internal/daemon mta/internal/mail mta/internal/offline mta/internal/queue mta/internal/report",
+	"mta":                          "github.com/alecthomas/kong golang.org/x/term mta/internal/account mta/internal/admin mta/internal/config mta/internal/daemon mta/internal/mail mta/internal/offline mta/internal/queue mta/internal/report sdk/conformance/kit",
 	"mta/internal/account":         "golang.org/x/crypto/argon2 golang.org/x/net/idna golang.org/x/text/unicode/norm mta/internal/mail",
 	"mta/internal/admin":           "golang.org/x/net/netutil mta/internal/mail mta/internal/queue",
 	"mta/internal/bolt":            "go.etcd.io/bbolt go.etcd.io/bbolt/errors",
 	"mta/internal/condition":       "github.com/expr-lang/expr github.com/expr-lang/expr/ast github.com/expr-lang/expr/file github.com/expr-lang/expr/vm mta/internal/mail sdk/mimetree",
 	"mta/internal/config":          "golang.org/x/net/idna gopkg.in/yaml.v3 mta/internal/mail",
-	"mta/internal/daemon":          "mta/internal/account mta/internal/admin mta/internal/condition mta/internal/config mta/internal/delivery mta/internal/imapd mta/internal/mail mta/internal/mailbox mta/internal/metrics mta/internal/offline mta/internal/pipeline mta/internal/pop3d mta/internal/queue mta/internal/queue/spool mta/internal/relay mta/internal/smtpc mta/internal/smtpd mta/internal/toolchain mta/internal/wasm sdk/abi",
+	"mta/internal/daemon":          "mta/internal/account mta/internal/admin mta/internal/condition mta/internal/config mta/internal/delivery mta/internal/imapd mta/internal/mail mta/internal/mailbox mta/internal/metrics mta/internal/offline mta/internal/pipeline mta/internal/pop3d mta/internal/queue mta/internal/queue/spool mta/internal/relay mta/internal/smtpc mta/internal/smtpd mta/internal/toolchain mta/internal/wasm sdk/abi sdk/conformance/kit sdk/host",
 	"mta/internal/delivery":        "mta/internal/mail mta/internal/parallel mta/internal/smtp",
 	"mta/internal/dsn":             "mta/internal/mail",
 	"mta/internal/e2e":             "",
@@ -159,6 +159,7 @@ var allowed = map[string]string{
 	"sdk":                          "",
 	"sdk/abi":                      "",
 	"sdk/bundle":                   "",
+	"sdk/conformance":              "",
 	"sdk/conformance/kit":          "sdk/abi sdk/host sdk/mimetree",
 	"sdk/go":                       "sdk/abi sdk/go/internal/guest",
 	"sdk/go/internal/guest":        "sdk/abi",

@@ -17,6 +17,7 @@ import (
 type PluginCmd struct {
 	Build   PluginBuildCmd   `cmd:"" help:"Build a plugin from its folder."`
 	Inspect PluginInspectCmd `cmd:"" help:"Show the hooks, size and hash of a plugin."`
+	Conform PluginConformCmd `cmd:"" help:"Hold a plugin to the conformance filter of every language."`
 }
 
 // Help implements kong's detailed help.

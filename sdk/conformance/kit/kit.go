@@ -27,6 +27,7 @@ type Case struct {
 // An Outcome is what became of a case.
 type Outcome struct {
 	Failed  bool              // the filter gave up; then nothing is changed
+	Why     string            // it failed, if that is known
 	Message []byte            // afterwards
 	Refused map[string]string // reply by recipient
 }
@@ -94,7 +95,7 @@ func (r *Report) check(ctx context.Context, load Loader, config Config, messages
 // compare tells the first difference; empty if there is none.
 func compare(got, want Outcome) string {
 	if got.Failed != want.Failed {
-		return fmt.Sprintf("the hook failed: %t, want %t", got.Failed, want.Failed)
+		return strings.TrimSuffix(fmt.Sprintf("the hook failed: %t, want %t: %s", got.Failed, want.Failed, got.Why), ": ")
 	}
 	if !bytes.Equal(got.Message, want.Message) {
 		return firstDifference(got.Message, want.Message)
