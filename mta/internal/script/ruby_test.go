@@ -1,0 +1,46 @@
+package script
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+const (
+	rubyPackage = "@ruby/3.4-wasm-wasi@2.10.1"
+	rubyFile    = "@ruby/3.4-wasm-wasi/dist/ruby.wasm"
+)
+
+func rubyModule(t testing.TB, source string) []byte {
+	t.Helper()
+	module, err := Ruby(interpreter(t, rubyPackage, rubyFile), source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return module
+}
+
+func TestRuby(t *testing.T) {
+	source, err := os.ReadFile("../../../sdk/conformance/filters/ruby/plugin.rb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, log := load(t, rubyModule(t, string(source)), `{"stamp":{"name":"X-A","value":"b é"},"tag":"[é]"}`)
+	for range 3 {
+		tx, _ := handle(t, p, log)
+		got := content(t, tx)
+		if !strings.HasPrefix(got, "X-A: b =?utf-8?") || !strings.Contains(got, "Subject: =?utf-8?") {
+			t.Errorf("got %q", got)
+		}
+	}
+	if log.Len() > 0 {
+		t.Errorf("log: %s", log)
+	}
+}
+
+func BenchmarkRuby(b *testing.B) {
+	p, log := load(b, rubyModule(b, `MTA.on_message { |m| m.headers.prepend("X-Seen", "yes") }`), `{}`)
+	for b.Loop() {
+		handle(b, p, log)
+	}
+}
