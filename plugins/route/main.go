@@ -162,8 +162,8 @@ func (f *folder) mailbox(t *traveller) mta.Mailbox {
 	}
 }
 
-// refuse refuses the matched recipients where each can have a reply of its own
-// (LMTP), and the whole message elsewhere: the sender must hear of it.
+// refuse refuses the matched recipients alone, and the whole message if all of
+// them match.
 func (j *journey) refuse(r *refusal, whole func(code int, enhanced, text string) mta.Verdict) (mta.Verdict, error) {
 	if j.allMatched() {
 		return whole(r.Code, r.Enhanced, r.Text), nil
@@ -173,7 +173,7 @@ func (j *journey) refuse(r *refusal, whole func(code int, enhanced, text string)
 		if !t.matched {
 			continue
 		}
-		if t.rcpt.Reply(r.Code, r.Enhanced, r.Text) != nil {
+		if t.rcpt.Refuse(r.Code, r.Enhanced, r.Text) != nil {
 			return whole(r.Code, r.Enhanced, r.Text), nil
 		}
 		t.settled = true

@@ -5,6 +5,42 @@ import "slices"
 // A HookSet is a set of hooks.
 type HookSet uint16
 
+// The sets of one hook, in the order of [Hooks].
+const (
+	inLoad HookSet = 1 << iota
+	inConnect
+	inHelo
+	inAuth
+	inMail
+	inRcpt
+	inData
+	inHeaders
+	inMessage
+	inRoute
+	inLocal
+	inDelivery
+	inDSN
+	inDisconnect
+
+	allHooks  = inDisconnect<<1 - 1
+	afterLoad = allHooks &^ inLoad
+)
+
+// The hooks by what they are asked about.
+const (
+	// Incoming have an envelope that can still change.
+	Incoming = inMail | inRcpt | inData | inHeaders | inMessage
+	// Sessions have a client that waits, or waited.
+	Sessions = inConnect | inHelo | inAuth | Incoming | inDisconnect
+	// Queued are asked about mail that we answer for.
+	Queued = inRoute | inLocal | inDelivery | inDSN
+
+	waiting     = Sessions &^ inDisconnect
+	withHeader  = inHeaders | inMessage | Queued
+	withMessage = inMessage | Queued
+	editable    = inMessage | inDSN // nobody answers for it yet
+)
+
 // SetOf is the set of some hooks; what is no hook is not in it.
 func SetOf(hooks ...string) HookSet {
 	var s HookSet
@@ -38,21 +74,8 @@ type Access struct {
 	Hooks HookSet
 }
 
-// The hooks by what they are asked about.
-var (
-	// Incoming have an envelope that can still change.
-	Incoming = SetOf(HookMail, HookRcpt, HookData, HookHeaders, HookMessage)
-	// Sessions have a client that waits, or waited.
-	Sessions = SetOf(HookConnect, HookHelo, HookAuth, HookDisconnect) | Incoming
-	// Queued are asked about mail that we answer for.
-	Queued = SetOf(HookRoute, HookLocal, HookDelivery, HookDSN)
-
-	allHooks    = HookSet(1<<len(Hooks) - 1)
-	afterLoad   = allHooks &^ SetOf(HookLoad)
-	withHeader  = SetOf(HookHeaders, HookMessage) | Queued
-	withMessage = SetOf(HookMessage) | Queued
-	editable    = SetOf(HookMessage, HookDSN) // nobody answers for it yet
-)
+// In tells whether the access holds in a hook.
+func (a Access) In(hook string) bool { return a.Hooks.Has(SetOf(hook)) }
 
 // The kinds of access that there are. A function of [Functions] has one.
 var (
@@ -60,44 +83,47 @@ var (
 	AccessAfterLoad  = Access{0, afterLoad}
 	AccessClock      = Access{GrantClock, allHooks}
 	AccessRandom     = Access{GrantRandom, allHooks}
-	AccessReply      = Access{0, allHooks &^ SetOf(HookDisconnect)}
+	AccessReply      = Access{0, allHooks &^ inDisconnect}
 	AccessEnvelope   = Access{GrantEnvelope, Incoming | Queued}
 	AccessSetSender  = Access{GrantEnvelope, Incoming}
-	AccessSetRcpt    = Access{GrantEnvelope, Incoming &^ SetOf(HookMail)}
-	AccessSetRcpts   = Access{GrantEnvelope, Incoming &^ SetOf(HookMail, HookRcpt)}
-	AccessReplyRcpt  = Access{GrantEnvelope, Incoming&^SetOf(HookMail) | Queued&^SetOf(HookDSN)}
+	AccessSetRcpt    = Access{GrantEnvelope, Incoming &^ inMail}
+	AccessSetRcpts   = Access{GrantEnvelope, Incoming &^ inMail &^ inRcpt}
+	AccessReplyRcpt  = Access{GrantEnvelope, Incoming&^inMail | Queued&^inDSN}
 	AccessReadHeader = Access{GrantHeaders, withHeader}
-	AccessEditHeader = Access{GrantHeaders, editable | SetOf(HookHeaders)}
+	AccessEditHeader = Access{GrantHeaders, editable | inHeaders}
 	AccessReadPart   = Access{GrantBody, withMessage}
 	AccessEditPart   = Access{GrantBody, editable}
 	AccessReadAll    = Access{GrantHeaders | GrantBody, withMessage}
 	AccessEditAll    = Access{GrantHeaders | GrantBody, editable}
-	AccessBlob       = Access{0, withMessage &^ SetOf(HookRoute)}
-	AccessRoute      = Access{GrantRoute, Incoming&^SetOf(HookMail) | SetOf(HookRoute)}
-	AccessDeliver    = Access{GrantRoute, Incoming&^SetOf(HookMail) | SetOf(HookRoute, HookLocal)}
-	AccessRetry      = Access{GrantRoute, SetOf(HookRoute, HookDelivery)}
-	AccessQuarantine = Access{0, Sessions&^SetOf(HookDisconnect) | SetOf(HookRoute, HookDSN)}
-	AccessVariant    = Access{GrantEnvelope, SetOf(HookMessage)}
-	AccessSend       = Access{GrantSend, SetOf(HookMessage, HookLocal, HookDelivery)}
+	AccessBlob       = Access{0, withMessage &^ inRoute}
+	AccessRoute      = Access{GrantRoute, Incoming&^inMail | inRoute}
+	AccessDeliver    = Access{GrantRoute, Incoming&^inMail | inRoute | inLocal}
+	AccessRetry      = Access{GrantRoute, inRoute | inLocal | inDelivery}
+	AccessQuarantine = Access{0, waiting | inRoute | inLocal | inDelivery | inDSN}
+	AccessVariant    = Access{GrantEnvelope, inMessage}
+	AccessSend       = Access{GrantSend, inMessage | inLocal | inDelivery}
 	AccessKV         = Access{GrantKV, afterLoad}
 	AccessDNS        = Access{GrantDNS, afterLoad}
 )
 
-// In tells whether the access holds in a hook.
-func (a Access) In(hook string) bool { return a.Hooks.Has(SetOf(hook)) }
-
-// verdicts are the hooks that can return each; those that are not here are
-// for all.
-var verdicts = map[Verdict]HookSet{
-	Reject:     allHooks &^ SetOf(HookDSN, HookDisconnect),
-	Defer:      allHooks &^ SetOf(HookDelivery, HookDSN, HookDisconnect),
-	Discard:    Incoming | SetOf(HookRoute, HookLocal, HookDSN),
-	Quarantine: Sessions&^SetOf(HookDisconnect) | SetOf(HookRoute, HookDSN),
-	Disconnect: SetOf(HookConnect, HookHelo, HookAuth) | Incoming,
-}
-
 // In tells whether a hook can return v.
-func (v Verdict) In(hook string) bool {
-	set, limited := verdicts[v]
-	return v >= 0 && v <= LastVerdict && (!limited || set.Has(SetOf(hook)))
+func (v Verdict) In(hook string) bool { return v.hooks().Has(SetOf(hook)) }
+
+// hooks are those that can return v.
+func (v Verdict) hooks() HookSet {
+	switch v {
+	case Continue, Accept, NotAgain:
+		return allHooks
+	case Reject:
+		return allHooks &^ inDSN &^ inDisconnect
+	case Defer:
+		return allHooks &^ inDSN &^ inDisconnect
+	case Discard:
+		return Incoming | inRoute | inLocal | inDSN
+	case Quarantine:
+		return waiting | inRoute | inLocal | inDelivery | inDSN
+	case Disconnect:
+		return waiting
+	}
+	return 0
 }

@@ -1,8 +1,9 @@
 package abi
 
 import (
-	"fmt"
+	"errors"
 	"math/bits"
+	"strconv"
 	"strings"
 )
 
@@ -41,7 +42,7 @@ func ParseGrants(words ...string) (Grant, error) {
 	for _, word := range words {
 		g, ok := parseGrant(word)
 		if !ok {
-			return 0, fmt.Errorf("unknown grant %q; known are %s", word, AllGrants)
+			return 0, errors.New("unknown grant " + strconv.Quote(word) + "; known are " + AllGrants.String())
 		}
 		all |= g
 	}

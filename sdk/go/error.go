@@ -15,6 +15,7 @@ const (
 	ErrTimeout     = abi.Timeout     //
 	ErrIO          = abi.IO          //
 	ErrUnsupported = abi.Unsupported // such as a character set that the host cannot read
+	ErrLoop        = abi.Loop        // what is automatic is not answered automatically
 	ErrSigned      = abi.Signed      // the edit would break a signature that policy protects
 )
 

@@ -3,67 +3,15 @@ package mta
 import (
 	"io"
 	"iter"
-	"net/netip"
 
 	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/go/internal/guest"
 )
 
-// A Message is the message that a hook is asked about, with its envelope and
+// A Message is the message that a hook is asked about, with its transaction and
 // what is known of the session that it came in. It is the host's: every method
 // asks it there.
-type Message struct{ _ [0]func() }
-
-// Context is one value of the context, by its name in the ABI: "/tls/version",
-// "/server/listener". ok is false for what is not known.
-func (m *Message) Context(key string) (value string, ok bool) {
-	b, e := read(func(buf []byte) int32 { return guest.CtxGet(key, buf) })
-	return string(b), e == abi.OK
-}
-
-func (m *Message) context(key string) string {
-	s, _ := m.Context(key)
-	return s
-}
-
-// QueueID names the message in the queue, in logs and in Received:.
-func (m *Message) QueueID() string { return m.context("/queue/id") }
-
-// Hostname is the server's own name.
-func (m *Message) Hostname() string { return m.context("/server/name") }
-
-// Listener is what the message came in by: "smtp", "submission" or "lmtp".
-func (m *Message) Listener() string { return m.context("/server/listener") }
-
-// ClientAddr is the address of the client; the zero Addr is not known.
-func (m *Message) ClientAddr() netip.Addr {
-	addr, _ := netip.ParseAddr(m.context("/client/ip"))
-	return addr
-}
-
-// ClientName is the client's reverse name, verified forward; empty if there is
-// none.
-func (m *Message) ClientName() string { return m.context("/client/ptr") }
-
-// Helo is what the client called itself in HELO or EHLO.
-func (m *Message) Helo() string { return m.context("/client/ehlo") }
-
-// Account is who authenticated; empty if nobody did.
-func (m *Message) Account() string { return m.context("/auth/login") }
-
-// TLS is the version of TLS, "TLSv1.3"; empty is plain text.
-func (m *Message) TLS() string { return m.context("/tls/version") }
-
-// Note is what an earlier stage, or this one, noted of the message.
-func (m *Message) Note(key string) (value string, ok bool) {
-	b, e := read(func(buf []byte) int32 { return guest.NoteGet(abi.ScopeTransaction, key, buf) })
-	return string(b), e == abi.OK
-}
-
-// SetNote leaves a note for later stages of the same message.
-func (m *Message) SetNote(key, value string) error {
-	return failedOn("set note", key, guest.NoteSet(abi.ScopeTransaction, key, value))
-}
+type Message struct{ Transaction }
 
 // Size is the size of the message in octets, as it is now.
 func (m *Message) Size() int64 { return max(guest.MsgSize(), 0) }

@@ -55,20 +55,23 @@ const (
 // A native test loads a plugin many times in one process, so f sets
 // everything it sets, whatever was there before.
 func OnLoad(f func() error) {
-	guest.Hooks.Load = func() int32 {
+	guest.Register(abi.HookLoad, func() int32 {
 		err := f()
 		if err == nil {
 			return 0
 		}
 		refuseToLoad(err)
 		return 1
-	}
+	})
 }
 
 // OnMessage registers what runs for each message, before its sender hears
-// whether it was accepted.
+// whether it was accepted. The other hooks have packages of their own, from
+// [github.com/wasmta/wasmta/sdk/go/onconnect] to
+// [github.com/wasmta/wasmta/sdk/go/ondisconnect]: importing one of them makes
+// the server ask.
 func OnMessage(f func(*Message) Verdict) {
-	guest.Hooks.Message = func() int32 { return int32(f(&Message{})) }
+	guest.Register(abi.HookMessage, func() int32 { return int32(f(&Message{})) })
 }
 
 // refuseToLoad gives the reason as a reply, of which the host makes its error.

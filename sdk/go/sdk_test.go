@@ -85,7 +85,7 @@ func TestEnvelope(t *testing.T) {
 		if err := rcpts[1].Remove(); !errors.Is(err, mta.ErrNotFound) {
 			t.Errorf("remove again: %v", err)
 		}
-		ok(t, rcpts[2].Reply(550, "5.1.1", "x"))
+		ok(t, rcpts[2].Refuse(550, "5.1.1", "x"))
 		e, err := m.AddRecipient("e@x")
 		ok(t, err)
 		equal(t, "added", e.Address(), "e@x")

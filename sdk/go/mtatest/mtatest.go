@@ -96,7 +96,7 @@ func load(c *Case, config []byte, r *Result) string {
 	})
 	guest.Current = call
 	defer func() { guest.Current = nil }()
-	result := guest.Load()
+	result := guest.Run(abi.HookLoad)
 	call.Commit()
 	switch reply := call.GivenReply(); {
 	case result == 0:
@@ -112,7 +112,7 @@ func ask(c *Case, config []byte, r *Result) {
 	call := host.New(input(c, config, r))
 	guest.Current = call
 	defer func() { guest.Current = nil }()
-	answer, err := call.Answer(guest.Message())
+	answer, err := call.Answer(guest.Run(abi.HookMessage))
 	if err != nil {
 		call.Rollback()
 		r.Verdict = Failed

@@ -9,25 +9,46 @@ package guest
 
 import "github.com/wasmta/wasmta/sdk/abi"
 
-// Hooks are what the plugin registered. A plugin is one instance of a module
+// hooks are what the plugin registered. A plugin is one instance of a module
 // and has one thread, so that there is one of them.
-var Hooks struct {
-	Load    func() int32
-	Message func() int32
+var hooks []hook
+
+type hook struct {
+	name string
+	run  func() int32
 }
 
-// Load runs on_load.
-func Load() int32 {
-	if Hooks.Load == nil {
+// Register makes f what a hook runs; what was registered before for it is not
+// run any more.
+func Register(name string, f func() int32) {
+	for i := range hooks {
+		if hooks[i].name == name {
+			hooks[i].run = f
+			return
+		}
+	}
+	hooks = append(hooks, hook{name, f})
+}
+
+// Registered are the names of the hooks that the plugin has.
+func Registered() []string {
+	names := make([]string, len(hooks))
+	for i := range hooks {
+		names[i] = hooks[i].name
+	}
+	return names
+}
+
+// Run runs a hook. One that the plugin does not have loads well, and is not
+// asked again.
+func Run(name string) int32 {
+	for i := range hooks {
+		if hooks[i].name == name {
+			return hooks[i].run()
+		}
+	}
+	if name == abi.HookLoad {
 		return 0
 	}
-	return Hooks.Load()
-}
-
-// Message runs on_message. A plugin without that hook is not asked again.
-func Message() int32 {
-	if Hooks.Message == nil {
-		return int32(abi.NotAgain)
-	}
-	return Hooks.Message()
+	return int32(abi.NotAgain)
 }

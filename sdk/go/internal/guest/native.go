@@ -7,6 +7,8 @@ import "github.com/wasmta/wasmta/sdk/abi"
 // A Host answers the calls of a plugin that runs natively, in a test. The
 // methods are those of host.Call in sdk/host.
 type Host interface {
+	services
+
 	Config() ([]byte, abi.Errno)
 	Log(level abi.Level, text string)
 	LogEnabled(level abi.Level) int32

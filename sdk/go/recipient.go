@@ -2,51 +2,11 @@ package mta
 
 import (
 	"strings"
+	"time"
 
 	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/go/internal/guest"
 )
-
-// Sender is the reverse-path without its angle brackets; empty is the null one.
-func (m *Message) Sender() string {
-	b, _ := read(guest.SenderGet)
-	return string(b)
-}
-
-// SetSender changes the reverse-path.
-func (m *Message) SetSender(address string) error {
-	return failedOn("set sender", address, guest.SenderSet(address))
-}
-
-// Recipients are the recipients of the envelope, as they are now.
-func (m *Message) Recipients() []Recipient {
-	n := max(guest.RcptCount(), 0)
-	rcpts := make([]Recipient, 0, n)
-	for i := range n {
-		if id := guest.RcptAt(i); id > 0 {
-			rcpts = append(rcpts, Recipient{id})
-		}
-	}
-	return rcpts
-}
-
-// AddRecipient adds a recipient. One that is there already is returned.
-func (m *Message) AddRecipient(address string) (Recipient, error) {
-	id := guest.RcptAdd(address)
-	return Recipient{id}, failedOn("add recipient", address, id)
-}
-
-// Route relays the message to a next hop, for all recipients.
-func (m *Message) Route(hop NextHop) error { return Recipient{abi.AllRecipients}.Route(hop) }
-
-// Deliver puts the message in a mailbox, for all recipients.
-func (m *Message) Deliver(to Mailbox) error { return Recipient{abi.AllRecipients}.Deliver(to) }
-
-// Quarantine holds the message for an operator, and lets the stages that are
-// left see it. To skip them return the verdict that [Quarantine] makes.
-func (m *Message) Quarantine(reason string) error {
-	return failed("quarantine", guest.Quarantine(printable(reason, maxReason)))
-}
 
 // A Recipient is one recipient of the envelope.
 type Recipient struct{ id int32 }
@@ -60,6 +20,31 @@ func (r Recipient) Original() string { return r.get(abi.RcptOriginal) }
 // Notify is the NOTIFY parameter of RCPT (RFC 3461): "NEVER",
 // "SUCCESS,FAILURE,DELAY", or empty.
 func (r Recipient) Notify() string { return r.get(abi.RcptNotify) }
+
+// ORCPT is the original recipient that RCPT named (RFC 3461 §4.2), such as
+// "rfc822;bob@example.org"; empty if it named none.
+func (r Recipient) ORCPT() string { return r.get(abi.RcptORCPT) }
+
+// Resolved is the account whose mailbox this recipient's mail comes down to.
+// It is known behind the queue, and empty for mail that goes elsewhere.
+func (r Recipient) Resolved() string { return r.get(abi.RcptResolved) }
+
+// Status is the outcome of the last attempt: "delivered", "relayed",
+// "deferred", "bounced" or "expired"; empty if there was none.
+func (r Recipient) Status() string { return r.get(abi.RcptStatus) }
+
+// LastReply is what the last attempt heard: "450 4.2.0 Busy".
+func (r Recipient) LastReply() string { return r.get(abi.RcptReply) }
+
+// RetryAt says when the next attempt is to be for this recipient. The zero Time
+// leaves it to the queue.
+func (r Recipient) RetryAt(at time.Time) error {
+	ms := int64(0)
+	if !at.IsZero() {
+		ms = at.UnixMilli()
+	}
+	return failed("retry at "+at.UTC().Format(time.RFC3339), guest.RetryAt(r.id, ms))
+}
 
 func (r Recipient) get(field int32) string {
 	b, _ := read(func(buf []byte) int32 { return guest.RcptGet(r.id, field, buf) })
@@ -75,10 +60,13 @@ func (r Recipient) Set(address string) error {
 // Remove drops the recipient: no mail, no notification.
 func (r Recipient) Remove() error { return failed("remove recipient", guest.RcptRemove(r.id)) }
 
-// Reply refuses this recipient alone. Only LMTP can say that after the
-// message; elsewhere it is [ErrWrongStage].
-func (r Recipient) Reply(code int, enhanced, text string) error {
-	return failed("reply for recipient",
+// Refuse refuses this recipient alone, with a code of 400 to 599 (but 421 and
+// 521). The others still get the message: an LMTP client hears of it at once; over SMTP,
+// which has no words for that after the message, one that is refused for now
+// defers the message for all, and one that is refused for good is reported to the sender.
+// Behind the queue it is how the attempt ends for this recipient.
+func (r Recipient) Refuse(code int, enhanced, text string) error {
+	return failed("refuse recipient",
 		guest.RcptReply(r.id, int32(code), enhanced, printable(text, maxReplyText)))
 }
 

@@ -1,0 +1,9 @@
+package onauth
+
+import (
+	"github.com/wasmta/wasmta/sdk/abi"
+	"github.com/wasmta/wasmta/sdk/go/internal/guest"
+)
+
+//go:wasmexport on_auth
+func run() int32 { return guest.Run(abi.HookAuth) }

@@ -1,0 +1,9 @@
+package ondelivery
+
+import (
+	"github.com/wasmta/wasmta/sdk/abi"
+	"github.com/wasmta/wasmta/sdk/go/internal/guest"
+)
+
+//go:wasmexport on_delivery
+func run() int32 { return guest.Run(abi.HookDelivery) }

@@ -1,0 +1,9 @@
+package onheaders
+
+import (
+	"github.com/wasmta/wasmta/sdk/abi"
+	"github.com/wasmta/wasmta/sdk/go/internal/guest"
+)
+
+//go:wasmexport on_headers
+func run() int32 { return guest.Run(abi.HookHeaders) }

@@ -1,0 +1,9 @@
+package onrcpt
+
+import (
+	"github.com/wasmta/wasmta/sdk/abi"
+	"github.com/wasmta/wasmta/sdk/go/internal/guest"
+)
+
+//go:wasmexport on_rcpt
+func run() int32 { return guest.Run(abi.HookRcpt) }
