@@ -130,6 +130,8 @@ var allowed = map[string]string{
 	"mta/internal/e2e":             "",
 	"mta/internal/imapd":           "github.com/emersion/go-imap/v2 github.com/emersion/go-imap/v2/imapserver github.com/emersion/go-message github.com/emersion/go-message/charset github.com/emersion/go-message/textproto github.com/emersion/go-sasl mta/internal/mailbox mta/internal/sasl mta/internal/sessions sdk/mimetree",
 	"mta/internal/linker":          "",
+	"mta/internal/kv":              "go.etcd.io/bbolt mta/internal/bolt sdk/host",
+	"mta/internal/kv/kvtest":       "pgregory.net/rapid sdk/host",
 	"mta/internal/mail":            "",
 	"mta/internal/mailbox":         "mta/internal/mail",
 	"mta/internal/meter":           "",
