@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
@@ -93,17 +94,20 @@ func (pt *part) take(r result, s step, steps []step) {
 
 // setAside takes the recipients that were refused out of the envelope.
 func (pt *part) setAside() {
-	kept := make([]mail.Recipient, 0, len(pt.tx.Envelope.Recipients))
-	for _, r := range pt.tx.Envelope.Recipients {
-		if r.Refused != nil {
+	isRefused := func(r mail.Recipient) bool { return r.Refused != nil }
+	all := pt.tx.Envelope.Recipients
+	if !slices.ContainsFunc(all, isRefused) {
+		return
+	}
+	kept := make([]mail.Recipient, 0, len(all))
+	for _, r := range all {
+		if isRefused(r) {
 			pt.refused = append(pt.refused, r)
 		} else {
 			kept = append(kept, r)
 		}
 	}
-	if len(kept) < len(pt.tx.Envelope.Recipients) {
-		pt.tx.Envelope.Recipients = kept
-	}
+	pt.tx.Envelope.Recipients = kept
 }
 
 // divide makes parts of the variants that a stage made. They go on where the
