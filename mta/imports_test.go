@@ -118,13 +118,13 @@ func packageImports(t *testing.T, root string) map[string][]string {
 // allowed is what each package may import beside the standard library.
 var allowed = map[string]string{
 	"examples/hello":               "sdk/go",
-	"mta":                          "github.com/alecthomas/kong golang.org/x/term mta/internal/account mta/internal/admin mta/internal/config mta/internal/daemon mta/internal/mail mta/internal/offline mta/internal/queue mta/internal/report sdk/conformance/kit",
+	"mta":                          "github.com/alecthomas/kong golang.org/x/term mta/internal/account mta/internal/admin mta/internal/config mta/internal/daemon mta/internal/mail mta/internal/offline mta/internal/queue mta/internal/report sdk/conformance/kit sdk/templates",
 	"mta/internal/account":         "golang.org/x/crypto/argon2 golang.org/x/net/idna golang.org/x/text/unicode/norm mta/internal/mail",
 	"mta/internal/admin":           "golang.org/x/net/netutil mta/internal/mail mta/internal/queue",
 	"mta/internal/bolt":            "go.etcd.io/bbolt go.etcd.io/bbolt/errors",
 	"mta/internal/condition":       "github.com/expr-lang/expr github.com/expr-lang/expr/ast github.com/expr-lang/expr/file github.com/expr-lang/expr/vm mta/internal/mail sdk/mimetree",
 	"mta/internal/config":          "golang.org/x/net/idna gopkg.in/yaml.v3 mta/internal/mail",
-	"mta/internal/daemon":          "mta/internal/account mta/internal/admin mta/internal/condition mta/internal/config mta/internal/delivery mta/internal/imapd mta/internal/mail mta/internal/mailbox mta/internal/metrics mta/internal/offline mta/internal/pipeline mta/internal/pop3d mta/internal/queue mta/internal/queue/spool mta/internal/relay mta/internal/smtpc mta/internal/smtpd mta/internal/toolchain mta/internal/wasm sdk/abi sdk/conformance/kit sdk/host",
+	"mta/internal/daemon":          "github.com/google/renameio/v2 mta/internal/account mta/internal/admin mta/internal/condition mta/internal/config mta/internal/delivery mta/internal/imapd mta/internal/mail mta/internal/mailbox mta/internal/metrics mta/internal/offline mta/internal/pipeline mta/internal/pop3d mta/internal/queue mta/internal/queue/spool mta/internal/relay mta/internal/smtpc mta/internal/smtpd mta/internal/toolchain mta/internal/wasm sdk/abi sdk/conformance/kit sdk/host",
 	"mta/internal/delivery":        "mta/internal/mail mta/internal/parallel mta/internal/smtp",
 	"mta/internal/dsn":             "mta/internal/mail",
 	"mta/internal/e2e":             "",
@@ -156,7 +156,7 @@ var allowed = map[string]string{
 	"mta/internal/testpeer":        "",
 	"mta/internal/toolchain":       "github.com/google/renameio/v2 sdk",
 	"mta/internal/transcript":      "",
-	"mta/internal/wasm":            "github.com/tetratelabs/wazero github.com/tetratelabs/wazero/api github.com/tetratelabs/wazero/experimental github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1 github.com/tetratelabs/wazero/sys mta/internal/mail sdk/abi sdk/host sdk/mimetree",
+	"mta/internal/wasm":            "github.com/tetratelabs/wazero github.com/tetratelabs/wazero/api github.com/tetratelabs/wazero/experimental github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1 github.com/tetratelabs/wazero/sys mta/internal/mail sdk/abi sdk/bundle sdk/host sdk/mimetree",
 	"plugins/rewrite":              "sdk/go",
 	"plugins/route":                "sdk/go",
 	"plugins/stamp":                "sdk/go",
@@ -215,6 +215,6 @@ var sole = map[string]string{
 	"gopkg.in/yaml.v3":              "mta/internal/config sdk/go/mtatest sdk/testcase",
 	"github.com/tetratelabs/wazero": "mta/internal/wasm",
 	"go.etcd.io/bbolt":              "mta/internal/bolt mta/internal/kv mta/internal/queue/spool",
-	"mta/internal/daemon":           "mta",
+	"mta/internal/daemon":           "github.com/google/renameio/v2 mta",
 	"mta/internal/testpeer":         "",
 }

@@ -2,21 +2,14 @@ package daemon
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 
 	"github.com/wasmta/wasmta/mta/internal/account"
 	"github.com/wasmta/wasmta/mta/internal/admin"
 	"github.com/wasmta/wasmta/mta/internal/config"
-	"github.com/wasmta/wasmta/mta/internal/toolchain"
-	"github.com/wasmta/wasmta/mta/internal/wasm"
 )
 
 // Check returns all that a start with that file would refuse, without
@@ -61,41 +54,6 @@ func Check(ctx context.Context, file string, log *slog.Logger) (config.Findings,
 		findings = append(findings, cfg.CheckListen(ctx)...)
 	}
 	return findings, nil
-}
-
-// BuildPlugin returns the module at path: that of a folder with a plugin's
-// source is built.
-func BuildPlugin(ctx context.Context, path string, log *slog.Logger) ([]byte, error) {
-	cache, err := os.MkdirTemp("", "mta-plugin-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(cache)
-	return (&toolchain.Builder{CacheDir: cache, Log: log}).Load(ctx, path)
-}
-
-// A PluginInfo is what `mta plugin inspect` shows.
-type PluginInfo struct {
-	Size    int      `json:"size"`
-	SHA256  string   `json:"sha256"`
-	Hooks   []string `json:"hooks"`
-	Imports []string `json:"imports"` // functions of the plugin ABI
-}
-
-// InspectPlugin looks into the module at path, a file or a plugin's folder. It
-// runs nothing of it.
-func InspectPlugin(ctx context.Context, path string, log *slog.Logger) (*PluginInfo, error) {
-	module, err := BuildPlugin(ctx, path, log)
-	if err != nil {
-		return nil, err
-	}
-	hooks, imports, err := wasm.Inspect(ctx, module)
-	if err != nil {
-		return nil, fmt.Errorf("%s is no WebAssembly module: %w", path, err)
-	}
-	sum := sha256.Sum256(module)
-	slices.Sort(imports)
-	return &PluginInfo{Size: len(module), SHA256: hex.EncodeToString(sum[:]), Hooks: hooks, Imports: imports}, nil
 }
 
 // Version is that of the module this binary was built from.

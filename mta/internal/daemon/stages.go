@@ -2,8 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -89,8 +87,7 @@ func readPlugins(ctx context.Context, cfg *config.Config, log *slog.Logger) (map
 
 // checkPin tells whether a module is the one that its plugin pins.
 func checkPin(cfg *config.Config, p config.Plugin, module []byte) (config.Finding, bool) {
-	sum := sha256.Sum256(module)
-	if got := hex.EncodeToString(sum[:]); p.SHA256 != "" && p.SHA256 != got {
+	if got := hashOf(module); p.SHA256 != "" && p.SHA256 != got {
 		return cfg.Finding(config.Key(config.Key("plugins", p.Name), "sha256"), "is not that of the module, which has "+got,
 			"find out who changed the plugin; if it is meant to be so, run `mta plugin lock`"), false
 	}

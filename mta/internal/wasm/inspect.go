@@ -2,28 +2,101 @@ package wasm
 
 import (
 	"context"
+	"errors"
+	"slices"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 
 	"github.com/wasmta/wasmta/sdk/abi"
+	"github.com/wasmta/wasmta/sdk/bundle"
 )
 
-// Inspect tells which hooks a module has and which functions of the plugin ABI
-// it imports. It runs nothing of the module.
-func Inspect(ctx context.Context, module []byte) (hooks, imports []string, err error) {
-	runtime := wazero.NewRuntime(ctx)
+// A Description is what there is to know of a module without running it.
+type Description struct {
+	Mode     Mode                // what it says of itself: native, command or loop
+	Hooks    []string            // of a native one, without on_load, in the order of a message's life
+	Imports  map[string][]string // functions by their module, in alphabetical order
+	Grants   abi.Grant           // what a stage has to grant it
+	Memory   Pages
+	Sections []Section      // custom ones
+	Bundle   *bundle.Bundle // nil: it has none
+}
+
+// Pages are the linear memory that a module declares, in octets.
+type Pages struct {
+	Min int64
+	Max int64 // zero: it declares none
+}
+
+// A Section is a custom section.
+type Section struct {
+	Name string
+	Size int
+}
+
+// Inspect describes a module.
+func Inspect(ctx context.Context, module []byte) (*Description, error) {
+	// Nothing is run, so nothing need be compiled to machine code.
+	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCustomSections(true))
 	defer runtime.Close(ctx)
 	compiled, err := runtime.CompileModule(ctx, module)
 	if err != nil {
-		return nil, nil, err
+		return nil, errors.New(shorten(err))
 	}
-	if hooks, err = findHooks(compiled.ExportedFunctions()); err != nil {
-		return nil, nil, err
-	}
+	d := &Description{Mode: ModeNative, Imports: map[string][]string{}}
 	for _, f := range compiled.ImportedFunctions() {
-		if module, name, _ := f.Import(); module == abi.Module {
-			imports = append(imports, name)
+		from, name, _ := f.Import()
+		d.Imports[from] = append(d.Imports[from], name)
+		if known, ok := abi.Lookup(name); ok && from == abi.Module {
+			d.Grants |= known.Access.Grant
 		}
 	}
-	return hooks, imports, nil
+	for from, names := range d.Imports {
+		slices.Sort(names)
+		d.Imports[from] = slices.Compact(names) // one may be imported twice
+	}
+	for _, s := range compiled.CustomSections() {
+		d.Sections = append(d.Sections, Section{s.Name(), len(s.Data())})
+	}
+	d.Memory = pagesOf(compiled)
+	if d.Bundle, err = bundle.Read(module); err != nil {
+		return nil, err
+	}
+	return d, d.mode(compiled)
+}
+
+// mode finds how the module is asked.
+func (d *Description) mode(compiled wazero.CompiledModule) error {
+	exported := compiled.ExportedFunctions()
+	if d.Bundle != nil {
+		if d.Mode = Mode(d.Bundle.Mode); d.Mode != ModeNative {
+			return nil
+		}
+	}
+	hooks, err := findHooks(exported)
+	if err == nil {
+		d.Hooks = hooks
+		return nil
+	}
+	if _, ok := exported["_start"]; ok {
+		d.Mode = ModeCommand
+		return nil
+	}
+	return err
+}
+
+func pagesOf(compiled wazero.CompiledModule) Pages {
+	var memory api.MemoryDefinition
+	for _, m := range compiled.ExportedMemories() {
+		memory = m
+	}
+	if memory == nil {
+		return Pages{}
+	}
+	p := Pages{Min: int64(memory.Min()) * pageSize}
+	if most, declared := memory.Max(); declared {
+		p.Max = int64(most) * pageSize
+	}
+	return p
 }
