@@ -154,7 +154,7 @@ var allowed = map[string]string{
 	"mta/internal/smtpc/smtpctest": "",
 	"mta/internal/smtpd":           "github.com/emersion/go-sasl github.com/emersion/go-smtp mta/internal/mail mta/internal/sasl mta/internal/sessions mta/internal/smtp",
 	"mta/internal/testpeer":        "",
-	"mta/internal/toolchain":       "github.com/google/renameio/v2 sdk",
+	"mta/internal/toolchain":       "github.com/google/renameio/v2 mta/internal/script sdk",
 	"mta/internal/transcript":      "",
 	"mta/internal/wasm":            "github.com/tetratelabs/wazero github.com/tetratelabs/wazero/api github.com/tetratelabs/wazero/experimental github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1 github.com/tetratelabs/wazero/sys mta/internal/mail sdk/abi sdk/bundle sdk/host sdk/mimetree",
 	"plugins/rewrite":              "sdk/go",

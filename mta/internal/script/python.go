@@ -27,6 +27,9 @@ func Python(runtime []byte, files map[string][]byte) ([]byte, error) {
 		all[name] = octets
 	}
 	for _, name := range []string{"mta.py", "run.py"} {
+		if all[name] != nil {
+			continue // a plugin may bring its own
+		}
 		octets, err := sdk.Files.ReadFile("python/" + name)
 		if err != nil {
 			return nil, err

