@@ -33,6 +33,7 @@ func (p *Pipeline) Check(ctx context.Context, tx *mail.Transaction) (mail.Verdic
 	c := &passage{p: p, root: tx}
 	for next := []part{{tx: tx}}; len(next) > 0; next = next[1:] {
 		pt := next[0]
+		pt.setAside() // hooks before the content may have refused some
 		next = append(next, c.pass(ctx, &pt)...)
 		c.done = append(c.done, pt)
 	}
@@ -87,12 +88,10 @@ func (pt *part) take(r result, s step, steps []step) {
 		}
 	}
 	pt.setAside()
-	if len(pt.tx.Envelope.Recipients) == 0 && len(pt.refused) > 0 && pt.verdict == mail.Continue {
-		pt.verdict = mail.Accept // nobody is left to ask about
-	}
 }
 
-// setAside takes the recipients that were refused out of the envelope.
+// setAside takes the recipients that were refused out of the envelope. If
+// nobody else is left there is nothing more to ask.
 func (pt *part) setAside() {
 	isRefused := func(r mail.Recipient) bool { return r.Refused != nil }
 	all := pt.tx.Envelope.Recipients
@@ -108,6 +107,9 @@ func (pt *part) setAside() {
 		}
 	}
 	pt.tx.Envelope.Recipients = kept
+	if len(kept) == 0 && pt.verdict == mail.Continue {
+		pt.verdict = mail.Accept
+	}
 }
 
 // divide makes parts of the variants that a stage made. They go on where the
@@ -121,9 +123,7 @@ func (c *passage) divide(from *part, s step, variants []*mail.Transaction) []par
 	for _, v := range variants {
 		v.ID = mail.NewQueueID(time.Now())
 		into = append(into, v.ID)
-		pt := part{tx: v, next: from.next, verdict: from.verdict, reply: from.reply}
-		pt.setAside()
-		parts = append(parts, pt)
+		parts = append(parts, part{tx: v, next: from.next, verdict: from.verdict, reply: from.reply})
 	}
 	c.p.logger().Info("divided", "queue_id", from.tx.ID, "stage", s.m.Name, "into", into)
 	from.empty = len(from.tx.Envelope.Recipients)+len(from.refused) == 0

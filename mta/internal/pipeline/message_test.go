@@ -208,6 +208,25 @@ func TestRefusedAlone(t *testing.T) {
 	}
 }
 
+// TestRefusedBeforeTheContent holds that no stage sees a recipient that a hook
+// before the content refused after RCPT was answered.
+func TestRefusedBeforeTheContent(t *testing.T) {
+	p := &Pipeline{Stages: []Stage{{Name: "0", Guest: script{}.guest("0")}}}
+	tx := to("a", "b")
+	tx.Envelope.Recipients[0].Refused = &mail.Refusal{Code: 550, Enh: "5.7.1", Text: "no"}
+	if verdict, err := p.Check(t.Context(), tx); verdict != mail.Accept || err != nil {
+		t.Fatalf("got %s, %v", verdict, err)
+	}
+	if diff := cmp.Diff([]string{"ba(550) 0:b"}, outcomes(tx)); diff != "" {
+		t.Error(diff)
+	}
+	tx = to("a")
+	tx.Envelope.Recipients[0].Refused = &mail.Refusal{Code: 550, Enh: "5.7.1", Text: "no"}
+	if verdict, err := p.Check(t.Context(), tx); verdict != mail.Reject || err == nil || err.Error() != "550 5.7.1 no" {
+		t.Errorf("got %s, %v", verdict, err)
+	}
+}
+
 func TestBadRefusalFailsTheStage(t *testing.T) {
 	for _, code := range []int{250, 421, 521, 600} {
 		p := &Pipeline{Stages: []Stage{{Name: "a", Guest: guest(func(_ context.Context, tx *mail.Transaction) (mail.Answer, error) {

@@ -49,7 +49,8 @@ var replyLine = regexp.MustCompile(`^[2345][0-9][0-9][ -][^\x00-\x1f\x7f]*$`)
 
 // FuzzSession holds that, whatever a client sends, a session ends, says only
 // replies, and hands on only whole messages whose lines end in CRLF; and that
-// it does not matter in which pieces the octets come.
+// it does not matter in which pieces the octets come. A stage that does what
+// clients ask for is in it at every hook.
 func FuzzSession(f *testing.F) {
 	const hello, envelope = "EHLO c\r\n", "MAIL FROM:<a@b>\r\nRCPT TO:<bob@hamburger.edu>\r\n"
 	for _, s := range []string{
@@ -60,6 +61,9 @@ func FuzzSession(f *testing.F) {
 		hello + envelope + "BDAT 3 LAST\r\na\n\nBDAT x\r\n",
 		hello + "AUTH PLAIN\r\n*\r\nAUTH LOGIN YQ==\r\nYQ==\r\nSTARTTLS\r\n",
 		hello + "MAIL FROM:<\xc3\xbc@b> SMTPUTF8 ENVID=+41\r\nVRFY \xff\r\n",
+		"EHLO helo-defer.c\r\nEHLO helo-quarantine.c\r\nMAIL FROM:<mail-words@b>\r\nMAIL FROM:<a@b>\r\n" +
+			"RCPT TO:<bob+rcpt-reject@hamburger.edu>\r\nRCPT TO:<bob+message-reject@hamburger.edu>\r\nRCPT TO:<bob@hamburger.edu>\r\nDATA\r\n.\r\n",
+		hello + "MAIL FROM:<data-reject@b>\r\nRCPT TO:<bob@hamburger.edu>\r\nBDAT 3\r\na\r\nBDAT 0 LAST\r\nDATA\r\n",
 		"GET / HTTP/1.1\r\n", "\r\n\r\n", "\n", strings.Repeat("x", 5000) + "\r\nNOOP\r\n",
 	} {
 		f.Add(s, uint8(255), false)
@@ -91,6 +95,7 @@ type tapePlayer struct {
 func newTapePlayer(kind mail.Listener) *tapePlayer {
 	p := &tapePlayer{}
 	p.srv = &Server{Hostname: "hamburger.edu", Listener: kind, Directory: people{}, Log: slog.New(failures{&p.errs})}
+	hooked(nil)(p.srv)
 	p.srv.init()
 	return p
 }
