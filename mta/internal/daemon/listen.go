@@ -9,6 +9,7 @@ import (
 
 	"github.com/wasmta/wasmta/mta/internal/config"
 	"github.com/wasmta/wasmta/mta/internal/imapd"
+	"github.com/wasmta/wasmta/mta/internal/lookup"
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/pop3d"
 	"github.com/wasmta/wasmta/mta/internal/relay"
@@ -103,7 +104,7 @@ func (s *Server) newSMTP(l config.Listener) *smtpd.Server {
 // listener is on loopback, so that a server at home needs no DNS.
 func (s *Server) resolver() smtpd.Resolver {
 	if s.cfg.Relay.DNS != "" {
-		return relay.NewResolver(s.cfg.Relay.DNS)
+		return lookup.NewServer(s.cfg.Relay.DNS)
 	}
 	if s.cfg.Listen.LoopbackOnly() {
 		return nil

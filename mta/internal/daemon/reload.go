@@ -8,6 +8,7 @@ import (
 
 	"github.com/wasmta/wasmta/mta/internal/config"
 	"github.com/wasmta/wasmta/mta/internal/delivery"
+	"github.com/wasmta/wasmta/mta/internal/lookup"
 	"github.com/wasmta/wasmta/mta/internal/relay"
 	"github.com/wasmta/wasmta/mta/internal/smtpc"
 )
@@ -44,7 +45,7 @@ func (s *Server) newRelay(cfg *config.Config) *relay.Relay {
 		Timeouts: timeouts(cfg.Relay.Timeout), Connect: min(cfg.Relay.Timeout, relay.DefaultConnect), Self: s.isSelf,
 	}
 	if cfg.Relay.DNS != "" {
-		r.Resolver = relay.NewResolver(cfg.Relay.DNS)
+		r.Resolver = lookup.NewServer(cfg.Relay.DNS)
 	}
 	for _, route := range cfg.Relay.Routes {
 		to := route.To

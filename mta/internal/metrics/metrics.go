@@ -49,6 +49,11 @@ type Set struct {
 	tripped   *prometheus.GaugeVec
 	trips     *prometheus.CounterVec
 
+	plugins        plugins
+	pluginCounts   *prometheus.CounterVec
+	pluginObserved *prometheus.HistogramVec
+	pluginDropped  *prometheus.CounterVec
+
 	queued           prometheus.Counter
 	queuedBytes      prometheus.Counter
 	attempts         *prometheus.CounterVec
@@ -89,6 +94,10 @@ func New(version string) *Set {
 	s.stages = s.counter("mta_stages_total", "Times that a stage was reached, by outcome: its verdict, skipped (when), failed or tripped (on_error decided).", "stage", "outcome")
 	s.tripped = s.gauge("mta_stage_tripped", "1 while a stage is left alone because it failed too often; on_error decides meanwhile.", "stage")
 	s.trips = s.counter("mta_stage_trips_total", "Times that this began.", "stage")
+
+	s.pluginCounts = s.counter("mta_plugin_count_total", "What plugins count, by names of their own.", "stage", "name")
+	s.pluginObserved = s.histogram("mta_plugin_observed", "Values that plugins observe, by names of their own.", valueBuckets, "stage", "name")
+	s.pluginDropped = s.counter("mta_plugin_dropped_total", "Counts and values of plugins that were dropped: a bad name, or more than 100 names of a stage.", "stage")
 
 	s.queued = s.counter("mta_queued_total", "Messages put into the queue, DSNs too.").WithLabelValues()
 	s.queuedBytes = s.counter("mta_queued_bytes_total", "Octets of these messages.").WithLabelValues()

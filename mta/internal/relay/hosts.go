@@ -184,14 +184,3 @@ func (r *Relay) resolver() Resolver {
 	}
 	return net.DefaultResolver
 }
-
-// NewResolver is one that asks the server at address, host and port.
-func NewResolver(address string) *net.Resolver {
-	return &net.Resolver{
-		PreferGo: true,
-		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, network, address)
-		},
-	}
-}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/foxcpp/go-mockdns"
+
+	"github.com/wasmta/wasmta/mta/internal/lookup"
 )
 
 const (
@@ -311,7 +313,7 @@ func TestResolverAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer srv.Close()
-	r := &Relay{Hostname: "crepes.fr", Resolver: NewResolver(srv.LocalAddr().String())}
+	r := &Relay{Hostname: "crepes.fr", Resolver: lookup.NewServer(srv.LocalAddr().String())}
 	hosts, _ := r.hosts(context.Background(), NewHop(MX, "hamburger.edu", 0, "", ""))
 	if len(hosts) != 1 || hosts[0] != "mx.hamburger.edu" {
 		t.Errorf("got %v", hosts)
