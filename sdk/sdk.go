@@ -7,5 +7,5 @@ import "embed"
 
 // Files are the SDKs' sources, below the names that they have here.
 //
-//go:embed go abi c rust zig javascript python ruby
+//go:embed go abi c rust zig assemblyscript javascript python ruby
 var Files embed.FS

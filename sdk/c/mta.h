@@ -134,11 +134,11 @@ enum {
 enum {
 	MTA_RCPT_ADDRESS = 0, // as it is now
 	MTA_RCPT_ORIGINAL = 1, // as RCPT gave it
-	MTA_RCPT_NEXT_HOP = 2, // where its mail goes, "smtp://mx.example.org:25"; known in the queue
+	MTA_RCPT_RESOLVED = 2, // the account whose mailbox it comes down to; known behind the queue
 	MTA_RCPT_ORCPT = 3, // "rfc822;bob@example.org"
 	MTA_RCPT_NOTIFY = 4, // "SUCCESS,FAILURE,DELAY" or "NEVER"
-	MTA_RCPT_OUTCOME = 5, // of the last attempt, "deferred"; known in the queue
-	MTA_RCPT_LAST_REPLY = 6, // of the last attempt, "450 4.2.0 Busy"; known in the queue
+	MTA_RCPT_STATUS = 5, // the outcome of the last attempt, "deferred"; known behind the queue
+	MTA_RCPT_REPLY = 6, // what the last attempt heard, "450 4.2.0 Busy"; known behind the queue
 };
 
 // AllRecipients is what route and deliver take for all recipients.

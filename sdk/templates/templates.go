@@ -15,7 +15,7 @@ import (
 	"github.com/wasmta/wasmta/sdk"
 )
 
-//go:embed every go c cpp rust zig javascript python ruby
+//go:embed every go c cpp rust zig assemblyscript javascript python ruby
 var files embed.FS
 
 // A Language is one that a new plugin can be written in.
@@ -33,6 +33,7 @@ var Languages = []Language{
 	{Name: "cpp", Title: "C++", sdk: map[string]string{"mta.h": "c/mta.h", "mta.hpp": "c/mta.hpp"}},
 	{Name: "rust", Title: "Rust", sdk: map[string]string{"mta": "rust"}},
 	{Name: "zig", Title: "Zig", sdk: map[string]string{"mta.zig": "zig/mta.zig"}},
+	{Name: "assemblyscript", Title: "AssemblyScript", sdk: map[string]string{"mta": "assemblyscript"}},
 	{Name: "javascript", Title: "JavaScript", sdk: map[string]string{"mta.d.ts": "javascript/mta.d.ts"}},
 	{Name: "python", Title: "Python", sdk: map[string]string{"mta.py": "python/mta.py"}},
 	{Name: "ruby", Title: "Ruby"},

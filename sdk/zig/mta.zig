@@ -815,16 +815,16 @@ pub const read_text: i32 = 3;
 pub const rcpt_address: i32 = 0;
 /// as RCPT gave it
 pub const rcpt_original: i32 = 1;
-/// where its mail goes, "smtp://mx.example.org:25"; known in the queue
-pub const rcpt_next_hop: i32 = 2;
+/// the account whose mailbox it comes down to; known behind the queue
+pub const rcpt_resolved: i32 = 2;
 /// "rfc822;bob@example.org"
 pub const rcpt_orcpt: i32 = 3;
 /// "SUCCESS,FAILURE,DELAY" or "NEVER"
 pub const rcpt_notify: i32 = 4;
-/// of the last attempt, "deferred"; known in the queue
-pub const rcpt_outcome: i32 = 5;
-/// of the last attempt, "450 4.2.0 Busy"; known in the queue
-pub const rcpt_last_reply: i32 = 6;
+/// the outcome of the last attempt, "deferred"; known behind the queue
+pub const rcpt_status: i32 = 5;
+/// what the last attempt heard, "450 4.2.0 Busy"; known behind the queue
+pub const rcpt_reply: i32 = 6;
 
 pub const all_recipients: i32 = -1;
 

@@ -58,7 +58,7 @@ func clangBuild(ctx context.Context, j *job, cpp bool) error {
 	if err != nil {
 		return err
 	}
-	if err := writeSDK(j, "c"); err != nil {
+	if err := writeSDK(j, "c", "c"); err != nil {
 		return err
 	}
 	names, err := sourcesBelow(j.dir)

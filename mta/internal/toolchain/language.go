@@ -31,7 +31,7 @@ type language struct {
 }
 
 // languages are all that plugins can be written in.
-var languages = []*language{&golang, &cpp, &c, &rust, &zig, &javaScript, &python, &ruby}
+var languages = []*language{&golang, &cpp, &c, &rust, &zig, &assemblyScript, &javaScript, &python, &ruby}
 
 // detect tells the language of the plugin in dir.
 func detect(dir string) (*language, error) {

@@ -98,7 +98,7 @@ func rustRun(ctx context.Context, j *job, rustc string, args []string) error {
 func rustSDK(ctx context.Context, j *job, rustc string, flags []string, alone bool) (string, error) {
 	root := filepath.Join(j.dir, "mta", "src", "lib.rs")
 	if !exists(root) {
-		if err := writeSDK(j, "rust"); err != nil {
+		if err := writeSDK(j, "rust", "rust"); err != nil {
 			return "", err
 		}
 		root = filepath.Join(j.tmp, "rust", "src", "lib.rs")

@@ -6,26 +6,27 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/wasmta/wasmta/sdk"
 )
 
-// writeSDK puts the SDK of a language, a folder of sdk.Files, below j.tmp. A
-// plugin that has a copy of its own uses that.
-func writeSDK(j *job, folder string) error {
+// writeSDK puts the SDK of a language, a folder of sdk.Files, below j.tmp, as
+// the folder to. A plugin that has a copy of its own uses that.
+func writeSDK(j *job, folder, to string) error {
 	return fs.WalkDir(sdk.Files, folder, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		to := filepath.Join(j.tmp, filepath.FromSlash(name))
+		file := filepath.Join(j.tmp, to, filepath.FromSlash(strings.TrimPrefix(name, folder)))
 		if d.IsDir() {
-			return os.MkdirAll(to, 0o700)
+			return os.MkdirAll(file, 0o700)
 		}
 		b, err := fs.ReadFile(sdk.Files, name)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(to, b, 0o600)
+		return os.WriteFile(file, b, 0o600)
 	})
 }
 

@@ -46,7 +46,7 @@ func zigBuild(ctx context.Context, j *job) error {
 	}
 	sdk := filepath.Join(j.dir, "mta.zig")
 	if !exists(sdk) {
-		if err := writeSDK(j, "zig"); err != nil {
+		if err := writeSDK(j, "zig", "zig"); err != nil {
 			return err
 		}
 		sdk = filepath.Join(j.tmp, "zig", "mta.zig")

@@ -29,7 +29,7 @@ func TestNothingDrifts(t *testing.T) {
 			t.Errorf("%s is not what sdk/abi says: run `go generate ./sdk`", target.file)
 		}
 		for _, f := range s.functions {
-			if !bytes.Contains(now, []byte(f.Name)) {
+			if target.file != "assemblyscript/numbers.ts" && !bytes.Contains(now, []byte(f.Name)) {
 				t.Errorf("%s does not declare %s", target.file, f.Name)
 			}
 		}

@@ -176,7 +176,7 @@ func zigName(s string) string {
 	return s
 }
 
-func writeAssemblyScript(out *bytes.Buffer, s *surface) {
+func writeAssemblyScriptNumbers(out *bytes.Buffer, s *surface) {
 	for _, g := range s.groups {
 		comment(out, "", "//", g.doc)
 		if g.kind == "" {
@@ -192,12 +192,15 @@ func writeAssemblyScript(out *bytes.Buffer, s *surface) {
 		}
 		out.WriteString("}\n\n")
 	}
+}
+
+func writeAssemblyScript(out *bytes.Buffer, s *surface) {
 	p := parameters{
 		form: "NAME: TYPE", length: "usize",
 		types: map[abi.Kind]string{
 			abi.I32: "i32", abi.I64: "i64", abi.F64: "f64", abi.In: "usize", abi.Out: "usize", abi.OutI64: "usize",
 		},
-		reserved: []string{"in", "type", "from"},
+		reserved: []string{"in", "new", "type", "from"},
 	}
 	results := map[abi.Kind]string{abi.None: "void", abi.I32: "i32", abi.I64: "i64"}
 	for _, f := range s.functions {

@@ -27,6 +27,7 @@ var targets = []target{
 	{"c/mta.h", writeC},
 	{"rust/src/raw.rs", writeRust},
 	{"zig/mta.zig", writeZig},
+	{"assemblyscript/numbers.ts", writeAssemblyScriptNumbers},
 	{"assemblyscript/raw.ts", writeAssemblyScript},
 }
 

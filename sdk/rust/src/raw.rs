@@ -99,16 +99,16 @@ pub const READ_TEXT: i32 = 3;
 pub const RCPT_ADDRESS: i32 = 0;
 /// as RCPT gave it
 pub const RCPT_ORIGINAL: i32 = 1;
-/// where its mail goes, "smtp://mx.example.org:25"; known in the queue
-pub const RCPT_NEXT_HOP: i32 = 2;
+/// the account whose mailbox it comes down to; known behind the queue
+pub const RCPT_RESOLVED: i32 = 2;
 /// "rfc822;bob@example.org"
 pub const RCPT_ORCPT: i32 = 3;
 /// "SUCCESS,FAILURE,DELAY" or "NEVER"
 pub const RCPT_NOTIFY: i32 = 4;
-/// of the last attempt, "deferred"; known in the queue
-pub const RCPT_OUTCOME: i32 = 5;
-/// of the last attempt, "450 4.2.0 Busy"; known in the queue
-pub const RCPT_LAST_REPLY: i32 = 6;
+/// the outcome of the last attempt, "deferred"; known behind the queue
+pub const RCPT_STATUS: i32 = 5;
+/// what the last attempt heard, "450 4.2.0 Busy"; known behind the queue
+pub const RCPT_REPLY: i32 = 6;
 
 pub const ALL_RECIPIENTS: i32 = -1;
 

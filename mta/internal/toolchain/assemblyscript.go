@@ -1,0 +1,90 @@
+package toolchain
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+)
+
+var assemblyScript = language{
+	name:     "AssemblyScript",
+	marks:    []string{"plugin.ts", "assembly/index.ts"},
+	program:  "a plugin exports its hooks as functions",
+	recipe:   func() []string { return slices.Concat(ascFlags, sdkDigest("assemblyscript")) },
+	manifest: sources,
+	build:    ascBuild,
+	place:    ascPlace,
+}
+
+// ascFlags: memory has room for what a message needs, since memory that grows
+// while a message is handled cannot be reset for the next one.
+var ascFlags = []string{"-O3", "--runtime", "incremental", "--initialMemory", "5", "--exportStart", "_initialize", "--noColors"}
+
+var importsSDK = regexp.MustCompile(`(?m)\bfrom\s+["']mta["']`)
+
+func ascBuild(ctx context.Context, j *job) error {
+	node, err := j.need(ctx, tool{name: "node", programs: []string{"node", "nodejs"}, debian: "nodejs"})
+	if err != nil {
+		return err
+	}
+	asc, err := j.need(ctx, tool{name: "asc", programs: []string{"asc"}, npm: "assemblyscript@0.28.20", file: "assemblyscript/bin/asc.js"})
+	if err != nil {
+		return err
+	}
+	entry := "plugin.ts"
+	if !exists(filepath.Join(j.dir, entry)) {
+		entry = "assembly/index.ts"
+	}
+	packages := j.dir // with a copy of the SDK in mta
+	if !exists(filepath.Join(j.dir, "mta", "package.json")) {
+		packages = filepath.Join(j.tmp, "packages")
+		if err := writeSDK(j, "assemblyscript", filepath.Join("packages", "mta")); err != nil {
+			return err
+		}
+	}
+	uses, err := ascUsesSDK(j.dir)
+	if err != nil {
+		return err
+	}
+	abort := "abort=" // a trap
+	if uses {
+		abort = "abort=~lib/mta/index/abort" // that says where
+	}
+	args := slices.Concat([]string{asc, entry}, ascFlags, []string{"--use", abort, "--path", packages, "-o", j.out()})
+	_, err = j.run(ctx, node, args...)
+	return err
+}
+
+// ascUsesSDK tells whether a source imports the package mta.
+func ascUsesSDK(dir string) (bool, error) {
+	names, err := sourcesBelow(dir)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		if filepath.Ext(name) != ".ts" {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return false, err
+		}
+		if importsSDK.Match(text) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+var ascArrow = regexp.MustCompile(`(?m)└─ in (\S+)\((\d+),(\d+)\)`)
+
+// ascPlace puts the place of the first mistake before its message.
+func ascPlace(s string) string {
+	if m := ascArrow.FindStringSubmatch(s); m != nil {
+		return fmt.Sprintf("%s:%s:%s: %s", m[1], m[2], m[3], s)
+	}
+	return s
+}
