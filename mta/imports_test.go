@@ -165,6 +165,7 @@ var allowed = map[string]string{
 	"sdk/abi":                      "",
 	"sdk/bundle":                   "",
 	"sdk/conformance":              "",
+	"sdk/conformance/filters/go":   "sdk/go",
 	"sdk/conformance/kit":          "sdk/abi sdk/host sdk/mimetree",
 	"sdk/go":                       "sdk/abi sdk/go/internal/guest",
 	"sdk/go/internal/guest":        "sdk/abi",
