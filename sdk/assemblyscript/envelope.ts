@@ -41,7 +41,7 @@ export class Recipient {
   }
 
   // reply refuses this recipient alone, with a code of 400 to 599.
-  reply(code: i32, enhanced: string, words: string): i32 {
+  refuse(code: i32, enhanced: string, words: string): i32 {
     const e = new Text(enhanced), w = new Text(words);
     return raw.rcpt_reply(this.id, code, e.at, e.length, w.at, w.length);
   }

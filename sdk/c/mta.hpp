@@ -142,7 +142,8 @@ struct recipient {
 	result<string> address() const { return get(MTA_RCPT_ADDRESS); }
 	int32_t set(string_view address) const { return mta_rcpt_set(id, str(address)); }
 	int32_t remove() const { return mta_rcpt_remove(id); }
-	int32_t reply(int32_t code, string_view enhanced, string_view text) const {
+	// refuse is for this recipient alone; code is 400 to 599.
+	int32_t refuse(int32_t code, string_view enhanced, string_view text) const {
 		return mta_rcpt_reply(id, code, str(enhanced), str(text));
 	}
 	int32_t route(string_view host, int32_t port = 0, int32_t flags = 0) const { return mta_route(id, str(host), port, flags); }

@@ -358,7 +358,7 @@ pub const Recipient = struct {
     }
 
     /// Refuses this recipient alone, with a code of 400 to 599.
-    pub fn reply(r: Recipient, code: i32, enhanced: []const u8, text: []const u8) !void {
+    pub fn refuse(r: Recipient, code: i32, enhanced: []const u8, text: []const u8) !void {
         return done(raw.rcpt_reply(r.id, code, enhanced.ptr, enhanced.len, text.ptr, text.len));
     }
 

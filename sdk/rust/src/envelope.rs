@@ -94,7 +94,7 @@ impl Recipient {
     }
 
     /// Refuses this recipient alone, with a code of 400 to 599.
-    pub fn reply(self, code: i32, enhanced: &str, text: &str) -> Result<()> {
+    pub fn refuse(self, code: i32, enhanced: &str, text: &str) -> Result<()> {
         let (e, t) = (enhanced, text);
         done(unsafe { raw::rcpt_reply(self.0, code, e.as_ptr(), e.len(), t.as_ptr(), t.len()) })
     }

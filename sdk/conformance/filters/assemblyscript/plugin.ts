@@ -81,7 +81,7 @@ function refuseRecipient(address: string): i32 {
     const a = all[i].address();
     if (a === null) return lastError();
     if (!equalFold(a, address)) continue;
-    const n = all[i].reply(550, "5.7.1", "Refused by conformance");
+    const n = all[i].refuse(550, "5.7.1", "Refused by conformance");
     if (n < 0) return n;
   }
   return 0;

@@ -44,7 +44,7 @@ int32_t refuse() {
 		auto address = rcpt.address();
 		if (!address) return address.error();
 		if (!mta::equal_fold(*address, *config.refuse)) continue;
-		int32_t err = rcpt.reply(550, "5.7.1", "Refused by conformance");
+		int32_t err = rcpt.refuse(550, "5.7.1", "Refused by conformance");
 		if (err < 0) return err;
 	}
 	return 0;

@@ -80,7 +80,7 @@ func refuse(m *mta.Message) error {
 		if !equalFold(r.Address(), *config.Refuse) {
 			continue
 		}
-		if err := r.Reply(550, "5.7.1", "Refused by conformance"); err != nil {
+		if err := r.Refuse(550, "5.7.1", "Refused by conformance"); err != nil {
 			return err
 		}
 	}

@@ -72,7 +72,7 @@ fn replace_attachments(text: &str) -> Result<()> {
 fn refuse(address: &str) -> Result<()> {
     for rcpt in mta::recipients() {
         if rcpt.address().text()?.eq_ignore_ascii_case(address) {
-            rcpt.reply(550, "5.7.1", "Refused by conformance")?;
+            rcpt.refuse(550, "5.7.1", "Refused by conformance")?;
         }
     }
     Ok(())

@@ -52,6 +52,6 @@ fn replaceAttachments(a: Allocator, text: []const u8) !void {
 
 fn refuse(a: Allocator, address: []const u8) !void {
     for (try mta.recipients(a)) |rcpt| {
-        if (std.ascii.eqlIgnoreCase(try rcpt.address(a), address)) try rcpt.reply(550, "5.7.1", "Refused by conformance");
+        if (std.ascii.eqlIgnoreCase(try rcpt.address(a), address)) try rcpt.refuse(550, "5.7.1", "Refused by conformance");
     }
 }
