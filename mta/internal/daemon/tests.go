@@ -74,7 +74,11 @@ func expected(e *config.Expect, o *offline.Outcome) ([]report.Failure, error) {
 	}
 	is := func(what, want, got string) { check(what, want == "" || want == got, []string{want}, []string{got}) }
 	has := func(what, want, got string) {
-		check(what, strings.Contains(got, want), []string{"…" + want + "…"}, []string{got})
+		lines := []string{got}
+		if got == "" {
+			lines = nil
+		}
+		check(what, strings.Contains(got, want), []string{"…" + want + "…"}, lines)
 	}
 	is("verdict", e.Verdict, o.Report.Verdict)
 	has("reply", e.Reply, o.Report.Reply)
@@ -204,7 +208,7 @@ func values(t *mimetree.Tree, name string) (all []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, string(value))
+		all = append(all, strings.ReplaceAll(string(value), "\t", " "))
 	}
 }
 
