@@ -43,6 +43,12 @@ type Store interface {
 	// entry's last lease; then nothing is changed.
 	Update(ctx context.Context, e *Entry) error
 
+	// Replace replaces the entry by e and its content by another, and puts more
+	// entries: all of that, durably, or, on error, nothing, also when the process
+	// dies meanwhile. An entry without recipients is removed instead. The lease
+	// goes on; it needs e.Lease as Update does.
+	Replace(ctx context.Context, e *Entry, content mail.Content, more []Deposit) error
+
 	// Remove ends the entry and its content. It needs e.Lease as Update does.
 	// Nobody sees the entry once it returned nil, but a crash soon after may
 	// bring it back. An entry that is not there is removed already.

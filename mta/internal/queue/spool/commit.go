@@ -34,7 +34,8 @@ type kind int
 const (
 	nothing kind = iota
 	putEntry
-	putEntries // a group of them
+	replaceEntry // another record and another content
+	together     // several changes, all or none
 	updateEntry
 	removeEntry
 	setAside // an entry that cannot be read: held from now on
@@ -44,9 +45,9 @@ const (
 type change struct {
 	kind    kind
 	id      mail.QueueID
-	record  record    // of put and update
-	content []byte    // of put, if it is kept in the index
-	group   []*change // of putEntries
+	record  record    // of put, update and replace
+	content []byte    // of put and replace, if it is kept in the index
+	group   []*change // of together
 
 	due []byte // of setAside: the key it was found by
 
@@ -54,7 +55,7 @@ type change struct {
 	turn chan bool // of those who wait: false: done; true: lead the next commit
 	done bool      // written by the leader; read once it is one's turn
 	err  error     // likewise
-	file string    // of remove: the content's file, to be unlinked
+	file string    // of remove and replace: the old content's file, to be unlinked
 }
 
 func (c *change) size() int {
@@ -172,8 +173,10 @@ func (s *Store) write(batch []*change) {
 	}
 	s.settle(batch, b)
 	for _, c := range batch {
-		if c.file != "" {
-			s.unlink(c.file)
+		for _, part := range append(c.group[:len(c.group):len(c.group)], c) {
+			if part.file != "" {
+				s.unlink(part.file)
+			}
 		}
 		c.tell()
 	}
@@ -216,12 +219,22 @@ func (s *Store) settle(batch []*change, b *buckets) {
 	s.flushIn = flushDelay
 	s.count, s.held = b.count, b.held
 	for _, c := range batch {
-		switch c.kind {
-		case removeEntry:
-			delete(s.removed, c.id)
-			delete(s.leases, c.id)
-		case updateEntry, setAside:
-			delete(s.leases, c.id)
+		s.forget(c)
+		if c.err == nil {
+			for _, part := range c.group {
+				s.forget(part)
+			}
 		}
+	}
+}
+
+// forget is settle for one change. Called with mu held.
+func (s *Store) forget(c *change) {
+	switch c.kind {
+	case removeEntry:
+		delete(s.removed, c.id)
+		delete(s.leases, c.id)
+	case updateEntry, setAside:
+		delete(s.leases, c.id)
 	}
 }

@@ -62,7 +62,11 @@ func contentOf(id mail.QueueID) mail.Bytes {
 	return b
 }
 
-// putForever puts, updates and removes entries from several goroutines, and
+// replacementOf is the content that takes the place of that of an entry; the
+// entry is Warned then.
+func replacementOf(id mail.QueueID) mail.Bytes { return contentOf("another " + id) }
+
+// putForever puts, replaces, updates and removes entries from several goroutines, and
 // says so once each is done.
 func putForever(dir string) {
 	ctx := context.Background()
@@ -91,6 +95,12 @@ func putForever(dir string) {
 				switch rand.IntN(5) {
 				case 4:
 					err = putTogether(ctx, s, now)
+				case 2:
+					say("replacing", e.ID)
+					e.Warned = true
+					if err = s.Replace(ctx, e, replacementOf(e.ID), nil); err == nil {
+						say("replaced", e.ID)
+					}
 				case 0:
 					say("removing", e.ID)
 					err = s.Remove(ctx, e)
@@ -217,8 +227,14 @@ func checkState(t *testing.T, dir string, state map[mail.QueueID]string, round i
 		if err != nil {
 			t.Fatalf("round %d: content of %s: %v", round, id, err)
 		}
+		want := contentOf(id)
+		if e.Warned {
+			want = replacementOf(id)
+		} else if what == "replaced" {
+			t.Errorf("round %d: the replacement of %s is lost", round, id)
+		}
 		got, err := mail.ReadAll(c)
-		if want := contentOf(id); err != nil || string(got) != string(want) {
+		if err != nil || string(got) != string(want) {
 			t.Fatalf("round %d: content of %s has %d octets of %d, %v", round, id, len(got), len(want), err)
 		}
 	}
@@ -252,7 +268,8 @@ func checkConsistent(t *testing.T, s *Store) {
 		t.Fatal(err)
 	}
 	for _, name := range names {
-		if _, err := s.read(mail.QueueID(name)); err != nil {
+		id := mail.QueueID(strings.TrimSuffix(name, second))
+		if r, err := s.record(id); err != nil || r.file(id) != name {
 			t.Errorf("%s is left in the content folder: %v", name, err)
 		}
 	}

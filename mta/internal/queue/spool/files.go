@@ -17,7 +17,11 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/queue"
 )
 
-const temporary = ".tmp"
+// The ends of names of files that are not simply a queue ID.
+const (
+	temporary = ".tmp" // one that is being written
+	second    = ".2"   // one that took the place of another
+)
 
 // files are the operations on files outside the index, so that a test can have
 // any of them fail.
@@ -76,8 +80,9 @@ func (s *Store) openContent() error {
 	}
 	return s.db.View(func(tx *bbolt.Tx) error {
 		for _, name := range names {
-			r := record(tx.Bucket(entriesBucket).Get([]byte(name)))
-			if !r.inFile() {
+			id := strings.TrimSuffix(name, second)
+			r := record(tx.Bucket(entriesBucket).Get([]byte(id)))
+			if r.file(mail.QueueID(id)) != name {
 				s.unlink(name)
 			}
 		}
@@ -96,8 +101,7 @@ func (s *Store) createContent() error {
 }
 
 // storeFile makes a content durable. Nothing of it is left on error.
-func (s *Store) storeFile(id mail.QueueID, content mail.Content) error {
-	name := string(id)
+func (s *Store) storeFile(name string, content mail.Content) error {
 	if err := s.writeFile(s.path(name+temporary), content); err != nil {
 		s.unlink(name + temporary)
 		return err
@@ -148,11 +152,11 @@ type fileContent struct {
 	size int64
 }
 
-func (s *Store) openFile(id mail.QueueID) (mail.Content, error) {
-	path := s.path(string(id))
+func (s *Store) openFile(name string) (mail.Content, error) {
+	path := s.path(name)
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("content of %s: %w", id, err)
+		return nil, fmt.Errorf("content in %s: %w", name, err)
 	}
 	return &fileContent{path, info.Size()}, nil
 }

@@ -64,8 +64,9 @@ func prepare(tx *bbolt.Tx) error {
 type record []byte
 
 const (
-	flagHeld byte = 1 << iota
-	flagFile      // the content is a file
+	flagHeld   byte = 1 << iota
+	flagFile        // the content is a file
+	flagSecond      // and that is not the one that it began with: its name ends in .2
 
 	recordHead = 1 + 8
 )
@@ -105,6 +106,17 @@ func fromSortable(n uint64) time.Time {
 func (r record) valid() bool  { return len(r) > recordHead }
 func (r record) held() bool   { return r.valid() && r[0]&flagHeld != 0 }
 func (r record) inFile() bool { return r.valid() && r[0]&flagFile != 0 }
+
+// file is the name of the content's file; empty if it is not in one.
+func (r record) file(id mail.QueueID) string {
+	switch {
+	case !r.inFile():
+		return ""
+	case r[0]&flagSecond != 0:
+		return string(id) + second
+	}
+	return string(id)
+}
 
 func (r record) due() time.Time {
 	if !r.valid() {
@@ -182,8 +194,10 @@ func (b *buckets) apply(c *change) error {
 	switch c.kind {
 	case putEntry:
 		return b.put(c)
-	case putEntries:
-		return b.putAll(c)
+	case together:
+		return b.together(c)
+	case replaceEntry:
+		return b.replace(c)
 	case updateEntry:
 		return b.update(c)
 	case removeEntry:
@@ -238,7 +252,30 @@ func (b *buckets) update(c *change) error {
 	if err := b.forget(c.id, old); err != nil {
 		return err
 	}
-	c.record[0] = c.record[0]&^flagFile | old[0]&flagFile
+	const place = flagFile | flagSecond
+	c.record[0] = c.record[0]&^place | old[0]&place
+	return b.write(key, c)
+}
+
+// replace is update with another content, in another place.
+func (b *buckets) replace(c *change) error {
+	key := []byte(c.id)
+	old := record(b.entries.Get(key))
+	if old == nil {
+		c.err = queue.ErrLease
+		return nil
+	}
+	c.file = old.file(c.id)
+	if err := b.forget(c.id, old); err != nil {
+		return err
+	}
+	err := b.content.Delete(key)
+	if err == nil && c.content != nil {
+		err = b.content.Put(key, c.content)
+	}
+	if err != nil {
+		return err
+	}
 	return b.write(key, c)
 }
 
@@ -252,8 +289,8 @@ func (b *buckets) remove(c *change) error {
 	if err := b.forget(c.id, old); err != nil {
 		return err
 	}
-	if old.inFile() {
-		c.file = string(c.id)
+	if c.file = old.file(c.id); c.file != "" {
+		// it is unlinked once this is on the disk
 	} else if err := b.content.Delete(key); err != nil {
 		return err
 	}

@@ -77,28 +77,35 @@ func (s *Store) prepare(e *queue.Entry, content mail.Content) (*change, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &change{kind: putEntry, id: e.ID, record: r}
-	if !large {
-		octets, err := mail.ReadAll(content)
-		if err != nil {
-			return nil, fmt.Errorf("read content of %s: %w", e.ID, err)
+	if large {
+		if _, err := s.read(e.ID); !errors.Is(err, queue.ErrNotFound) {
+			return nil, cmp.Or(err, queue.ErrExists) // before its file is written over
 		}
-		c.content = append([]byte{}, octets...) // not nil, and not the caller's after an error
+	}
+	return s.withContent(&change{kind: putEntry, id: e.ID, record: r}, content)
+}
+
+// withContent gives c its content, in the file that its record names if it
+// does.
+func (s *Store) withContent(c *change, content mail.Content) (*change, error) {
+	if name := c.record.file(c.id); name != "" {
+		if err := s.storeFile(name, content); err != nil {
+			return nil, fmt.Errorf("store content of %s: %w", c.id, err)
+		}
 		return c, nil
 	}
-	if _, err := s.read(e.ID); !errors.Is(err, queue.ErrNotFound) {
-		return nil, cmp.Or(err, queue.ErrExists) // before its file is written over
+	octets, err := mail.ReadAll(content)
+	if err != nil {
+		return nil, fmt.Errorf("read content of %s: %w", c.id, err)
 	}
-	if err := s.storeFile(e.ID, content); err != nil {
-		return nil, fmt.Errorf("store content of %s: %w", e.ID, err)
-	}
+	c.content = append([]byte{}, octets...) // not nil, and not the caller's after an error
 	return c, nil
 }
 
 // undo removes what prepare left beside the index.
 func (s *Store) undo(c *change) {
-	if c.record.inFile() {
-		s.unlink(string(c.id))
+	if name := c.record.file(c.id); name != "" {
+		s.unlink(name)
 	}
 }
 
@@ -162,19 +169,28 @@ func (s *Store) Get(ctx context.Context, id mail.QueueID) (*queue.Entry, error) 
 }
 
 // read returns an entry without its lease, or [queue.ErrNotFound].
-func (s *Store) read(id mail.QueueID) (e *queue.Entry, err error) {
+func (s *Store) read(id mail.QueueID) (*queue.Entry, error) {
+	r, err := s.record(id)
+	if err != nil {
+		return nil, err
+	}
+	return r.entry(id), nil
+}
+
+// record returns what the index has of an entry, or [queue.ErrNotFound].
+func (s *Store) record(id mail.QueueID) (r record, err error) {
 	if s.gone(id) {
 		return nil, queue.ErrNotFound
 	}
 	err = s.db.View(func(tx *bbolt.Tx) error {
-		r := tx.Bucket(entriesBucket).Get([]byte(id))
-		if r == nil {
+		there := tx.Bucket(entriesBucket).Get([]byte(id))
+		if there == nil {
 			return queue.ErrNotFound
 		}
-		e = record(r).entry(id)
+		r = append(record{}, there...)
 		return nil
 	})
-	return e, err
+	return r, err
 }
 
 // fillLease tells e who has it. Called with mu held.
@@ -194,8 +210,8 @@ func (s *Store) Content(ctx context.Context, id mail.QueueID) (content mail.Cont
 		if r == nil {
 			return queue.ErrNotFound
 		}
-		if r.inFile() {
-			content, err = s.openFile(id)
+		if name := r.file(id); name != "" {
+			content, err = s.openFile(name)
 			return err
 		}
 		octets := tx.Bucket(contentBucket).Get([]byte(id))
