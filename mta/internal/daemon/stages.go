@@ -115,7 +115,12 @@ func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules
 	}
 	plugin, err := runtime.Load(ctx, wasm.LoadOptions{
 		Name: s.Name, Wasm: module, Config: s.Config,
-		Budget: wasm.Budget{Memory: int64(s.Memory), Timeout: s.Timeout},
+		Budget: wasm.Budget{
+			Fuel: s.Fuel, HostCalls: s.HostCalls, LogOctets: int(s.LogOctets), Memory: int64(s.Memory), Timeout: s.Timeout,
+		},
+		Instances: s.Instances, Isolation: wasm.Isolation(s.Isolation),
+		Grants: s.Grant, Folders: folders(s.Folders),
+		Mode: wasm.Mode(s.Mode), Output: s.Output,
 	})
 	if err != nil {
 		return nil, err
@@ -132,6 +137,14 @@ func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules
 		stage.When = when
 	}
 	return stage, nil
+}
+
+func folders(in []config.Folder) []wasm.Folder {
+	out := make([]wasm.Folder, len(in))
+	for i, f := range in {
+		out[i] = wasm.Folder{Name: f.Name, Path: f.Path}
+	}
+	return out
 }
 
 // stageFinding puts what a plugin says when it is loaded at the stage's config,

@@ -7,6 +7,9 @@ import (
 	"strings"
 
 	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/wasmta/wasmta/sdk/abi"
+	"github.com/wasmta/wasmta/sdk/host"
 )
 
 // Kind is what went wrong with a plugin.
@@ -16,6 +19,9 @@ const (
 	KindLoad    Kind = "load"    // it cannot be loaded, or refuses to start
 	KindTrap    Kind = "trap"    // it did what WebAssembly does not allow, or gave up
 	KindTimeout Kind = "timeout" // it took too long, or its caller went away
+	KindFuel    Kind = "fuel"    // it used up its fuel
+	KindCalls   Kind = "calls"   // it called the host too often
+	KindDepth   Kind = "depth"   // its calls were nested too deeply
 	KindMemory  Kind = "memory"  // it wanted more memory than its limit
 	KindExit    Kind = "exit"    // it called exit
 	KindVerdict Kind = "verdict" // what it returned is no verdict, or does not fit its reply
@@ -61,13 +67,15 @@ const maxDetail = 300 // octets: a log line, not a dump
 func (p *Plugin) failure(ctx context.Context, hook string, inst *instance, err error) *Error {
 	e := &Error{Plugin: p.name, Hook: hook, Kind: KindTrap, Err: err}
 	exit, exited := errors.AsType[*sys.ExitError](err)
+	over := asOverrun(err)
 	switch {
-	case ctx.Err() != nil && (!exited || isContextExit(exit)):
-		e.Kind, e.Err = KindTimeout, ctx.Err()
-		e.Detail = "timed out"
+	case over != nil && over.kind == KindTimeout:
+		e.Kind, e.Err, e.Detail = KindTimeout, context.DeadlineExceeded, over.detail
 		if errors.Is(ctx.Err(), context.Canceled) {
-			e.Detail = "cancelled"
+			e.Err, e.Detail = ctx.Err(), "cancelled"
 		}
+	case over != nil:
+		e.Kind, e.Detail = over.kind, over.detail
 	case inst != nil && inst.memory.refused():
 		e.Kind = KindMemory
 		e.Detail = fmt.Sprintf("ran out of memory, the limit is %s", octets(p.budget.Memory))
@@ -83,10 +91,6 @@ func (p *Plugin) failure(ctx context.Context, hook string, inst *instance, err e
 		}
 	}
 	return e
-}
-
-func isContextExit(e *sys.ExitError) bool {
-	return e.ExitCode() == sys.ExitCodeContextCanceled || e.ExitCode() == sys.ExitCodeDeadlineExceeded
 }
 
 // shorten makes one line of a runtime's error: what happened, and in which
@@ -130,4 +134,19 @@ func octets(n int64) string {
 		return fmt.Sprintf("%dKiB", n>>10)
 	}
 	return fmt.Sprintf("%dB", n)
+}
+
+// refusal is what a result other than zero of on_load means, in the plugin's
+// own words if it had any.
+func (p *Plugin) refusal(result int32, reply *host.Reply, logged, written string) *Error {
+	detail := fmt.Sprintf("refused to start (%d)", result)
+	switch {
+	case reply != nil:
+		detail = "refused to start: " + cut(reply.Text)
+	case logged != "":
+		detail = "refused to start: " + cut(logged)
+	case written != "":
+		detail = "refused to start: " + cut(written)
+	}
+	return &Error{Plugin: p.name, Hook: abi.HookLoad, Kind: KindLoad, Detail: detail}
 }

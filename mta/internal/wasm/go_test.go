@@ -27,7 +27,7 @@ var trivial = sync.OnceValues(func() ([]byte, error) {
 
 func loadGo(t testing.TB, rt *Runtime) *Plugin {
 	t.Helper()
-	p, err := rt.Load(background, LoadOptions{Name: "trivial", Wasm: goGuest(t), Budget: Budget{Memory: 32 << 20}})
+	p, err := rt.Load(background, LoadOptions{Name: "trivial", Wasm: goGuest(t), Budget: Budget{Memory: 32 << 20, Fuel: 10 * DefaultFuel}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,15 +58,20 @@ func TestGoGuest(t *testing.T) {
 }
 
 // BenchmarkHandle asks a Go guest that does nothing, one that asks for the
-// size, and one that inserts a header field; with and without the watch that
-// stops a guest at its deadline.
+// size, and one that inserts a header field; with and without the counting of
+// fuel and the isolation of messages.
 func BenchmarkHandle(b *testing.B) {
-	for name, untimed := range map[string]bool{"timed": false, "untimed": true} {
+	for name, opts := range map[string]struct {
+		unmetered bool
+		isolation Isolation
+	}{
+		"plain": {true, IsolateNone}, "metered": {false, IsolateNone}, "isolated": {false, IsolateMessage},
+	} {
 		for what, hook := range map[string]string{"nothing": abi.HookHelo, "size": abi.HookMail, "header": abi.HookMessage} {
 			b.Run(what+"/"+name, func(b *testing.B) {
 				rt := newRuntime(b, Options{CacheDir: cacheDir})
-				rt.untimed = untimed
-				p := loadGo(b, rt)
+				rt.unmetered = opts.unmetered
+				p := loadWith(b, rt, LoadOptions{Wasm: goGuest(b), Isolation: opts.isolation, Budget: Budget{Memory: 32 << 20}})
 				b.ReportAllocs()
 				for b.Loop() {
 					if _, err := p.Handle(b.Context(), hook, transaction()); err != nil {
@@ -78,14 +83,24 @@ func BenchmarkHandle(b *testing.B) {
 	}
 }
 
-// BenchmarkInstance makes instances of a Go guest.
+// BenchmarkInstance makes instances of a Go guest: anew, and from the state of
+// one.
 func BenchmarkInstance(b *testing.B) {
 	p := loadGo(b, newRuntime(b, Options{CacheDir: cacheDir}))
-	for b.Loop() {
-		inst, err := p.newInstance(background)
-		if err != nil {
-			b.Fatal(err)
-		}
-		inst.discard(background)
+	for name, state := range map[string]*state{"anew": nil, "clone": p.state} {
+		b.Run(name, func(b *testing.B) {
+			p := loadGo(b, newRuntime(b, Options{CacheDir: cacheDir}))
+			if state == nil {
+				p.state.release()
+				p.state = nil
+			}
+			for b.Loop() {
+				w, err := p.fresh(background)
+				if err != nil {
+					b.Fatal(err)
+				}
+				w.discard()
+			}
+		})
 	}
 }

@@ -27,9 +27,8 @@ func (c *callContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// guestOf is the guest that a host function works for. A module's start
-// function runs without: then the function traps.
-func guestOf(ctx context.Context, stack []uint64) *guest {
+// callOf is the call that a host function works for.
+func callOf(ctx context.Context) *callContext {
 	c, ok := ctx.(*callContext)
 	if !ok {
 		c, ok = ctx.Value(callKey{}).(*callContext)
@@ -37,41 +36,83 @@ func guestOf(ctx context.Context, stack []uint64) *guest {
 	if !ok {
 		panic(errNoCall)
 	}
-	c.guest.stack = stack
-	return &c.guest
+	return c
+}
+
+// guestOf is the guest that a host function works for.
+func guestOf(ctx context.Context, stack []uint64) *guest {
+	g := &callOf(ctx).guest
+	if g.Call == nil {
+		panic(errNoCall)
+	}
+	g.stack = stack
+	return g
 }
 
 // guest is one guest's memory and parameters, as a host function sees them. A
-// pointer out of range is a trap.
+// pointer out of range is a trap, and what is copied costs fuel.
 type guest struct {
 	*host.Call
-	mod   api.Module
-	stack []uint64
+	memory octetsAt // nil: the guest has none
+	gauge  *gauge
+	files  *files
+	stack  []uint64
+}
+
+// octetsAt is a memory, as far as pointers are concerned.
+type octetsAt interface {
+	// Read gives n octets at p themselves, no copy; false if they are not there.
+	Read(p, n uint32) ([]byte, bool)
 }
 
 func (g *guest) i32(i int) int32 { return int32(uint32(g.stack[i])) }
 func (g *guest) i64(i int) int64 { return int64(g.stack[i]) }
 
-// view is the guest's own octets at (pointer, length) in places i and i+1. It
-// must not be kept.
-func (g *guest) view(i int) []byte {
-	p, n := uint32(g.stack[i]), uint32(g.stack[i+1])
+// at is the guest's own octets at (pointer, n). They must not be kept.
+func (g *guest) at(p, n uint32) []byte {
 	if n == 0 {
 		return nil
 	}
-	mem := g.mod.Memory()
-	if mem == nil {
+	if g.memory == nil {
 		panic(errPointer)
 	}
-	b, ok := mem.Read(p, n)
+	b, ok := g.memory.Read(p, n)
 	if !ok {
 		panic(errPointer)
 	}
 	return b
 }
 
+// room is the guest's own octets at (pointer, capacity) in places i and i+1.
+func (g *guest) room(i int) []byte { return g.at(uint32(g.stack[i]), uint32(g.stack[i+1])) }
+
+// octets8 is the eight octets at the pointer in place i.
+func (g *guest) octets8(i int) []byte { return g.at(uint32(g.stack[i]), 8) }
+
+// view is the octets at (pointer, length) in places i and i+1. They must not
+// be kept.
+func (g *guest) view(i int) []byte {
+	b := g.room(i)
+	g.gauge.copied(len(b))
+	return b
+}
+
+// maxText is how much of a string is copied: more than any function takes, so
+// that what is longer is refused as the whole would be, and in no more time.
+const maxText = 1 << 20
+
 // str copies the octets at (pointer, length).
-func (g *guest) str(i int) string { return string(g.view(i)) }
+func (g *guest) str(i int) string {
+	b := g.view(i)
+	return string(b[:min(len(b), maxText)])
+}
+
+// read fills the room in place i and i+1 with what a function gives.
+func (g *guest) read(i int, into func([]byte) int32) {
+	n := into(g.room(i))
+	g.gauge.copied(int(max(n, 0)))
+	g.number(n)
+}
 
 // errno is a result.
 func (g *guest) errno(e abi.Errno) { g.number(int32(e)) }
@@ -81,7 +122,7 @@ func (g *guest) number(n int32) { g.stack[0] = api.EncodeI32(n) }
 // out answers with octets: the full length, and the octets themselves if they
 // fit the buffer at (pointer, capacity).
 func (g *guest) out(i int, b []byte, e abi.Errno) {
-	buf := g.view(i)
+	buf := g.room(i)
 	if g.fits(len(b), len(buf), e) {
 		copy(buf, b)
 	}
@@ -89,7 +130,7 @@ func (g *guest) out(i int, b []byte, e abi.Errno) {
 
 // text is out for a string.
 func (g *guest) text(i int, s string, e abi.Errno) {
-	buf := g.view(i)
+	buf := g.room(i)
 	if g.fits(len(s), len(buf), e) {
 		copy(buf, s)
 	}
@@ -105,5 +146,9 @@ func (g *guest) fits(n, room int, e abi.Errno) bool {
 		return false
 	}
 	g.number(int32(n))
-	return n <= room
+	if n > room {
+		return false
+	}
+	g.gauge.copied(n)
+	return true
 }

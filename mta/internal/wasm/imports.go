@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -25,7 +26,7 @@ var imports = map[string]func(*guest){
 		g.out(4, b, e)
 	},
 	"config":      func(g *guest) { b, e := g.Config(); g.out(0, b, e) },
-	"log":         func(g *guest) { g.Log(abi.Level(g.i32(0)), g.str(1)) },
+	"log":         func(g *guest) { g.log(abi.Level(g.i32(0)), g.str(1)) },
 	"log_enabled": func(g *guest) { g.number(g.LogEnabled(abi.Level(g.i32(0)))) },
 	"ctx_get":     func(g *guest) { s, e := g.CtxGet(g.str(0)); g.text(2, s, e) },
 	"ctx_json":    func(g *guest) { b, e := g.CtxJSON(); g.out(0, b, e) },
@@ -64,7 +65,7 @@ var imports = map[string]func(*guest){
 	"part_info":    func(g *guest) { s, e := g.PartInfo(g.i32(0), g.i32(1)); g.text(2, s, e) },
 	"part_flags":   func(g *guest) { g.number(g.PartFlags(g.i32(0))) },
 	"part_size":    func(g *guest) { g.stack[0] = uint64(g.PartSize(g.i32(0), g.i32(1))) },
-	"part_read":    func(g *guest) { g.number(g.PartRead(g.i32(0), g.i32(1), g.i64(2), g.view(3))) },
+	"part_read":    func(g *guest) { g.read(3, func(b []byte) int32 { return g.PartRead(g.i32(0), g.i32(1), g.i64(2), b) }) },
 	"blob_new":     func(g *guest) { g.number(g.BlobNew()) },
 	"blob_write":   func(g *guest) { g.errno(g.BlobWrite(g.i32(0), g.view(1))) },
 	"part_replace": func(g *guest) { g.errno(g.PartReplace(g.i32(0), g.str(1), g.i32(3))) },
@@ -74,7 +75,7 @@ var imports = map[string]func(*guest){
 	"part_remove": func(g *guest) { g.errno(g.PartRemove(g.i32(0))) },
 	"part_wrap":   func(g *guest) { g.number(g.PartWrap(g.i32(0), g.str(1))) },
 	"msg_size":    func(g *guest) { g.stack[0] = uint64(g.MsgSize()) },
-	"msg_read":    func(g *guest) { g.number(g.MsgRead(g.i64(0), g.view(1))) },
+	"msg_read":    func(g *guest) { g.read(1, func(b []byte) int32 { return g.MsgRead(g.i64(0), b) }) },
 	"msg_replace": func(g *guest) { g.errno(g.MsgReplace(g.i32(0))) },
 
 	"route":      func(g *guest) { g.errno(g.Route(g.i32(0), g.str(1), g.i32(3), g.i32(4))) },
@@ -109,19 +110,6 @@ var imports = map[string]func(*guest){
 	"observe": func(g *guest) { g.Observe(g.str(0), math.Float64frombits(g.stack[2])) },
 }
 
-// octets8 is the eight octets at the pointer in place i.
-func (g *guest) octets8(i int) []byte {
-	mem := g.mod.Memory()
-	if mem == nil {
-		panic(errPointer)
-	}
-	b, ok := mem.Read(uint32(g.stack[i]), 8)
-	if !ok {
-		panic(errPointer)
-	}
-	return b
-}
-
 // addImports builds the host's module from the table of the ABI.
 func addImports(ctx context.Context, rt wazero.Runtime) error {
 	b := rt.NewHostModuleBuilder(abi.Module)
@@ -131,14 +119,38 @@ func addImports(ctx context.Context, rt wazero.Runtime) error {
 			return fmt.Errorf("function %s of the table has no implementation", f.Name)
 		}
 		params, results := coreTypes(f)
-		b.NewFunctionBuilder().WithGoModuleFunction(bind(do), params, results).Export(f.Name)
+		b.NewFunctionBuilder().WithGoModuleFunction(bind(f.Name, do), params, results).Export(f.Name)
 	}
 	_, err := b.Instantiate(ctx)
 	return err
 }
 
-func bind(do func(*guest)) api.GoModuleFunc {
-	return func(ctx context.Context, _ api.Module, stack []uint64) { do(guestOf(ctx, stack)) }
+// walks are the functions whose work grows with the message. The clock is
+// looked at before each of them.
+func walks(name string) bool {
+	for _, prefix := range []string{"hdr_", "part_", "msg_", "variant_", "send", "kv_", "dns", "call"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// bind makes a function of the runtime, which takes its fuel before it works.
+func bind(name string, do func(*guest)) api.GoModuleFunc {
+	if walks(name) {
+		return func(ctx context.Context, _ api.Module, stack []uint64) {
+			g := guestOf(ctx, stack)
+			g.gauge.look()
+			g.gauge.enter(costCall + costWalk)
+			do(g)
+		}
+	}
+	return func(ctx context.Context, _ api.Module, stack []uint64) {
+		g := guestOf(ctx, stack)
+		g.gauge.enter(costCall)
+		do(g)
+	}
 }
 
 // coreTypes is a function's type as the runtime has it.

@@ -2,47 +2,71 @@ package wasm
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
-	wasmsys "github.com/tetratelabs/wazero/sys"
 
+	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/meter"
 	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/host"
 )
 
 // An instance is one guest: a plugin's code with a memory of its own. It is
-// idle in its plugin's pool, then lent to one call, then idle again; after an
-// error it is discarded and never used again. One goroutine has it at a time.
+// the worker of ModeNative, and what those of the other modes are made of.
 type instance struct {
+	plugin *Plugin
 	mod    api.Module
+	mem    api.Memory // nil: the guest has none
 	memory *memory
 	output *output
+	gauge  gauge
+	files  files
+	clock  clock
+	random entropy
 	hooks  map[string]api.Function
-	ctx    context.Context // of the call that is under way; nil while idle: see sleep
+	state  *state // what it returns to after each message; nil: nothing
+	own    bool   // state is of this instance alone
 }
 
-// newInstance makes a guest ready for its hooks: memory, _initialize, on_load.
-// The error is an [*Error].
-func (p *Plugin) newInstance(ctx context.Context) (*instance, error) {
+func (p *Plugin) newInstance() *instance {
 	inst := &instance{
-		memory: &memory{limit: uint64(p.budget.Memory)},
-		output: &output{log: p.log},
+		plugin: p,
+		memory: &memory{limit: uint64(p.budget.Memory), newSpace: p.shared.newSpace},
 	}
-	if err := inst.start(ctx, p); err != nil {
-		inst.discard(ctx)
+	inst.output = &output{log: p.log, gauge: &inst.gauge}
+	inst.clock = clock{gauge: &inst.gauge, base: firstInstant}
+	inst.random = entropy{gauge: &inst.gauge}
+	inst.files.first = stderr + 1 + int32(p.mounts)
+	return inst
+}
+
+// start makes a guest ready for its hooks: memory, the start function,
+// _initialize, on_load. The error is an [*Error]; the instance is to be
+// discarded then.
+func (p *Plugin) start(ctx context.Context) (*instance, error) {
+	inst := p.newInstance()
+	if err := inst.load(ctx); err != nil {
+		inst.discard()
 		return nil, err
+	}
+	if p.isolation == IsolateNone {
+		return inst, nil
+	}
+	inst.state, inst.own = inst.capture(), true
+	if err := inst.restore(true); err != nil {
+		inst.discard()
+		return nil, &Error{Plugin: p.name, Kind: KindLoad, Detail: err.Error(), Err: err}
 	}
 	return inst, nil
 }
 
-// start is what newInstance does after the memory's limit is set.
-func (inst *instance) start(ctx context.Context, p *Plugin) error {
+// load is what start does before the guest's state is kept.
+func (inst *instance) load(ctx context.Context) error {
+	p := inst.plugin
 	in := p.input(ctx, abi.HookLoad, nil)
 	said := ""
 	in.Level = min(in.Level, abi.LevelWarn) // a refusal's reason is wanted, logged or not
@@ -53,113 +77,123 @@ func (inst *instance) start(ctx context.Context, p *Plugin) error {
 		p.logLine(level, text)
 	}
 	call := host.New(in)
-	inst.ctx = ctx
-	defer func() { inst.ctx = nil }()
-	if err := inst.instantiate(ctx, p, call); err != nil {
+	inst.begin(ctx, p.loadBudget, nil)
+	if err := inst.instantiate(ctx, p.moduleConfig(inst), call); err != nil {
 		return p.failure(ctx, "", inst, err)
 	}
-	if f := inst.mod.ExportedFunction(abi.Initialize); f != nil {
-		if _, err := inst.invoke(ctx, f, call); err != nil {
-			return p.failure(ctx, abi.Initialize, inst, err)
+	for _, name := range []string{p.code.start, abi.Initialize} {
+		if f := inst.mod.ExportedFunction(name); name != "" && f != nil {
+			if _, err := inst.invoke(ctx, f, call); err != nil {
+				return p.failure(ctx, name, inst, err)
+			}
 		}
 	}
-	inst.hooks = make(map[string]api.Function, len(p.hooks))
-	for _, hook := range p.hooks {
-		inst.hooks[hook] = inst.mod.ExportedFunction(hook)
+	inst.random.real = p.entropy()
+	f := inst.mod.ExportedFunction(abi.HookLoad)
+	if f == nil {
+		return nil
 	}
-	if f := inst.mod.ExportedFunction(abi.HookLoad); f != nil {
-		result, err := inst.invoke(ctx, f, call)
-		if err != nil {
-			return p.failure(ctx, abi.HookLoad, inst, err)
-		}
-		if result != 0 {
-			return p.refusal(result, call.GivenReply(), said, inst.output.first())
-		}
+	result, err := inst.invoke(ctx, f, call)
+	if err != nil {
+		return p.failure(ctx, abi.HookLoad, inst, err)
+	}
+	if result != 0 {
+		return p.refusal(result, call.GivenReply(), said, inst.output.first())
 	}
 	return nil
 }
 
-// instantiate makes the module's memory, tables and globals. The runtime
-// panics when memory cannot be had, and only then.
-func (inst *instance) instantiate(ctx context.Context, p *Plugin, call *host.Call) (err error) {
+// begin starts to measure one call, with these random octets; nil: fixed ones.
+func (inst *instance) begin(ctx context.Context, budget Budget, random io.Reader) {
+	inst.output.reset()
+	inst.memory.denied.Store(false)
+	base := inst.clock.monotonic()
+	if inst.state != nil {
+		base = inst.state.elapsed
+	}
+	inst.clock.begin(base, inst.plugin.now, inst.plugin.granted(abi.GrantClock))
+	inst.random.begin(random)
+	inst.gauge.begin(ctx, budget)
+}
+
+// instantiate makes the module's memory, tables and globals; nothing of the
+// guest's code runs. The runtime panics when memory cannot be had, and only
+// then.
+func (inst *instance) instantiate(ctx context.Context, config wazero.ModuleConfig, call *host.Call) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%v", r)
 		}
 	}()
-	config := wazero.NewModuleConfig().
-		WithName(""). // several of one name would collide
-		WithStartFunctions().
-		WithStdout(inst.output).WithStderr(inst.output).
-		WithWalltime(p.walltime, wasmsys.ClockResolution(time.Microsecond)).
-		WithSysNanotime().
-		WithNanosleep(inst.sleep).
-		WithRandSource(p.random())
-	cc := &callContext{Context: experimental.WithMemoryAllocator(ctx, inst.memory), guest: guest{Call: call}}
-	inst.mod, err = p.runtime.InstantiateModule(cc, p.compiled, config)
-	return err
+	cc := inst.context(experimental.WithMemoryAllocator(ctx, inst.memory), call)
+	inst.mod, err = inst.plugin.runtime.InstantiateModule(cc, inst.plugin.compiled, config)
+	if err != nil {
+		return err
+	}
+	inst.mem = memoryOf(inst.mod)
+	inst.gauge.attach(inst.global(meter.Fuel), inst.global(meter.Stack))
+	inst.hooks = make(map[string]api.Function, len(inst.plugin.hooks))
+	for _, hook := range inst.plugin.hooks {
+		inst.hooks[hook] = inst.mod.ExportedFunction(hook)
+	}
+	return nil
+}
+
+// global is one of the mutable globals that the rewriter exports; nil if there
+// is none of that name.
+func (inst *instance) global(name string) api.MutableGlobal {
+	g, _ := inst.mod.ExportedGlobal(name).(api.MutableGlobal)
+	return g
+}
+
+// context carries a call to the functions of the host.
+func (inst *instance) context(ctx context.Context, call *host.Call) *callContext {
+	return &callContext{Context: ctx, guest: guest{Call: call, memory: inst.mem, gauge: &inst.gauge, files: &inst.files}}
 }
 
 // invoke calls a function of type () -> i32 or () -> ().
 func (inst *instance) invoke(ctx context.Context, f api.Function, call *host.Call) (int32, error) {
 	var stack [1]uint64
-	err := f.CallWithStack(&callContext{Context: ctx, guest: guest{Call: call, mod: inst.mod}}, stack[:])
+	err := f.CallWithStack(inst.context(ctx, call), stack[:])
 	return int32(uint32(stack[0])), err
 }
 
-// run asks a hook.
+// run implements [worker].
 func (inst *instance) run(ctx context.Context, hook string, call *host.Call) (int32, error) {
-	inst.output.reset()
-	inst.memory.denied.Store(false)
-	inst.ctx = ctx
-	defer func() { inst.ctx = nil }()
-	return inst.invoke(ctx, inst.hooks[hook], call)
+	inst.begin(ctx, inst.plugin.budget, inst.plugin.entropy())
+	result, err := inst.invoke(ctx, inst.hooks[hook], call)
+	if err != nil {
+		return 0, inst.plugin.failure(ctx, hook, inst, err)
+	}
+	return result, nil
 }
 
-// sleep is how a guest sleeps: no longer than its call may take.
-func (inst *instance) sleep(ns int64) {
-	if inst.ctx == nil || ns <= 0 {
-		return
+// usage implements [worker].
+func (inst *instance) usage() mail.Usage { return inst.gauge.usage(inst.size()) }
+
+// settle implements [worker].
+func (inst *instance) settle() error {
+	if inst.state == nil {
+		return nil
 	}
-	t := time.NewTimer(time.Duration(ns))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-inst.ctx.Done():
-	}
+	return inst.restore(false)
 }
 
-// discard gives back all that the instance has.
-func (inst *instance) discard(ctx context.Context) {
+// size is that of the guest's memory in octets.
+func (inst *instance) size() int64 {
+	if inst.mem == nil {
+		return 0
+	}
+	return int64(inst.mem.Size())
+}
+
+// discard implements [worker].
+func (inst *instance) discard() {
 	if inst.mod != nil {
-		_ = inst.mod.Close(context.WithoutCancel(ctx)) // has nothing of ours to lose
+		_ = inst.mod.Close(context.Background()) // has nothing of ours to lose
 	}
 	inst.memory.release()
-}
-
-// refusal is what a result other than zero of on_load means, in the plugin's
-// own words if it had any.
-func (p *Plugin) refusal(result int32, reply *host.Reply, logged, written string) *Error {
-	detail := fmt.Sprintf("refused to start (%d)", result)
-	switch {
-	case reply != nil:
-		detail = "refused to start: " + cut(reply.Text)
-	case logged != "":
-		detail = "refused to start: " + cut(logged)
-	case written != "":
-		detail = "refused to start: " + cut(written)
+	if inst.own {
+		inst.state.release()
 	}
-	return &Error{Plugin: p.name, Hook: abi.HookLoad, Kind: KindLoad, Detail: detail}
-}
-
-func (p *Plugin) walltime() (sec int64, nsec int32) {
-	now := p.now()
-	return now.Unix(), int32(now.Nanosecond())
-}
-
-func (p *Plugin) random() io.Reader {
-	if p.shared.opts.Random != nil {
-		return p.shared.opts.Random
-	}
-	return rand.Reader
 }

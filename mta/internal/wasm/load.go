@@ -14,6 +14,7 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/wasmta/wasmta/sdk/abi"
+	"github.com/wasmta/wasmta/sdk/bundle"
 	"github.com/wasmta/wasmta/sdk/host"
 )
 
@@ -44,6 +45,12 @@ type LoadOptions struct {
 
 	Mode   Mode   // empty: ModeAuto
 	Output string // of ModeCommand: "message", "headers" or "none"; empty: "message"
+
+	// What the grants kv and dns, and the functions counter and observe, lead
+	// to; nil: not there.
+	KV       host.KV
+	Resolver host.Resolver
+	Metrics  host.Metrics
 }
 
 // Load compiles a module, checks that this server has all that it imports, and
@@ -67,7 +74,7 @@ func loadError(name string, err error) *Error {
 }
 
 func (r *Runtime) load(ctx context.Context, opts LoadOptions) (*Plugin, error) {
-	code, err := r.code(opts.Wasm)
+	code, err := r.newCode(opts.Wasm)
 	if err != nil {
 		return nil, err
 	}
@@ -86,45 +93,45 @@ func (r *Runtime) load(ctx context.Context, opts LoadOptions) (*Plugin, error) {
 }
 
 // prepared is a new plugin after [Plugin.prepare].
-func (r *Runtime) prepared(ctx context.Context, opts LoadOptions, code []byte) (*Plugin, error) {
-	p := r.newPlugin(opts)
-	if err := p.prepare(ctx, code); err != nil {
-		_ = p.runtime.Close(ctx) // has nothing of ours to lose
+func (r *Runtime) prepared(ctx context.Context, opts LoadOptions, c *code) (*Plugin, error) {
+	p, err := r.newPlugin(opts, c)
+	if err == nil {
+		err = p.prepare(ctx)
+	}
+	if err != nil {
+		p.free(ctx)
 		return nil, err
 	}
 	return p, nil
 }
 
-// code is the module as it is compiled.
-func (r *Runtime) code(wasm []byte) ([]byte, error) {
-	if len(wasm) > maxModule {
-		return nil, fmt.Errorf("module of %d octets is over %s", len(wasm), octets(maxModule))
-	}
-	if len(wasm) < 8 || string(wasm[:4]) != "\x00asm" {
-		return nil, errors.New("no WebAssembly module")
-	}
-	if wasm[4] != 1 || wasm[6] != 0 {
-		return nil, errors.New("a WebAssembly component, not a core module; build for wasm32-wasip1 or wasm32-unknown-unknown")
-	}
-	if r.opts.Transform == nil {
-		return wasm, nil
-	}
-	return r.opts.Transform(wasm)
-}
-
-func (r *Runtime) newPlugin(opts LoadOptions) *Plugin {
+func (r *Runtime) newPlugin(opts LoadOptions, c *code) (*Plugin, error) {
 	p := &Plugin{
 		name:       opts.Name,
 		shared:     r,
+		code:       c,
 		config:     opts.Config,
 		limits:     opts.Limits,
 		budget:     opts.Budget.or(defaultBudget),
 		loadBudget: opts.Load.or(DefaultLoad),
+		isolation:  opts.Isolation,
+		mode:       opts.Mode,
+		output:     opts.Output,
+		kv:         opts.KV,
+		resolver:   opts.Resolver,
+		metrics:    opts.Metrics,
 		log:        r.opts.Log.With("plugin", opts.Name),
 		now:        r.opts.Now,
 	}
+	p.limits.LogOctets = p.budget.LogOctets
 	if p.now == nil {
 		p.now = time.Now
+	}
+	if p.isolation == "" {
+		p.isolation = IsolateMessage
+	}
+	if p.output == "" {
+		p.output = OutputMessage
 	}
 	instances := opts.Instances
 	if instances <= 0 {
@@ -132,75 +139,77 @@ func (r *Runtime) newPlugin(opts LoadOptions) *Plugin {
 	}
 	p.slots = make(chan struct{}, instances)
 	p.closing, p.ended = make(chan struct{}), make(chan struct{})
-	return p
+	var err error
+	if p.grants, err = grantsOf(opts.Grants); err != nil {
+		return nil, err
+	}
+	return p, p.mount(opts.Folders)
 }
 
 // prepare compiles the code and starts the first instance. The plugin has a
 // runtime of its own beneath the shared compilation cache: names cannot
 // collide, and closing it leaves nothing.
-func (p *Plugin) prepare(ctx context.Context, code []byte) error {
-	p.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().
-		WithCompilationCache(p.shared.cache).WithCloseOnContextDone(!p.shared.untimed))
+func (p *Plugin) prepare(ctx context.Context) error {
+	p.runtime = wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCompilationCache(p.shared.cache))
 	if err := addImports(ctx, p.runtime); err != nil {
 		return err
 	}
-	if _, err := wasi_snapshot_preview1.Instantiate(ctx, p.runtime); err != nil {
+	if err := addWASI(ctx, p.runtime); err != nil {
+		return err
+	}
+	if err := addYield(ctx, p.runtime); err != nil {
 		return err
 	}
 	var err error
-	if p.compiled, err = p.runtime.CompileModule(ctx, code); err != nil {
+	if p.compiled, err = p.runtime.CompileModule(ctx, p.code.wasm); err != nil {
 		return err
 	}
 	wasi := p.runtime.Module(wasi_snapshot_preview1.ModuleName).ExportedFunctionDefinitions()
-	if err := checkImports(p.compiled.ImportedFunctions(), wasi); err != nil {
+	if err := checkImports(p.compiled.ImportedFunctions(), wasi, p.grants); err != nil {
 		return err
 	}
-	if p.hooks, err = findHooks(p.compiled.ExportedFunctions()); err != nil {
+	if err := p.choose(p.compiled.ExportedFunctions()); err != nil {
 		return err
 	}
-	inst, err := p.fresh(ctx)
+	w, err := p.first(ctx)
 	if err != nil {
 		return err
 	}
-	p.idle = append(p.idle, inst)
+	p.idle = append(p.idle, w)
 	return nil
 }
 
-// checkImports tells whether this server has every function that a module
-// imports, with its type.
-func checkImports(imported []api.FunctionDefinition, wasi map[string]api.FunctionDefinition) error {
-	for _, f := range imported {
-		module, name, _ := f.Import()
-		switch {
-		case module == abi.Module:
-			if err := checkImport(name, f); err != nil {
-				return err
-			}
-		case module == wasi_snapshot_preview1.ModuleName:
-			if _, ok := wasi[name]; !ok {
-				return fmt.Errorf("imports function %s of %s, which is not there", name, module)
-			}
-		case isOtherVersion(module):
-			return fmt.Errorf("is built for plugin ABI %s; this server has %s, version %d.%d", module, abi.Module, abi.Major, abi.Minor)
-		default:
-			return fmt.Errorf("imports function %s of module %q; only %s and %s may be imported",
-				name, module, abi.Module, wasi_snapshot_preview1.ModuleName)
-		}
+// choose finds out how the plugin is asked, and about what.
+func (p *Plugin) choose(exported map[string]api.FunctionDefinition) error {
+	hooks, err := findHooks(exported)
+	if err != nil {
+		return err
 	}
+	_, starts := exported[startFunction]
+	if p.mode == "" || p.mode == ModeAuto {
+		p.mode = modeOf(p.code.bundle, hooks, starts)
+	}
+	switch {
+	case p.mode == ModeNative && len(hooks) == 0:
+		return fmt.Errorf("exports no hook, so it would never be asked; a filter exports %s", abi.HookMessage)
+	case p.mode != ModeNative && !starts:
+		return fmt.Errorf("exports no %s, which mode %s runs", startFunction, p.mode)
+	case p.mode == ModeCommand:
+		p.hooks = []string{abi.HookMessage}
+		return p.commandGrants()
+	}
+	p.hooks = hooks
 	return nil
 }
 
-func checkImport(name string, f api.FunctionDefinition) error {
-	known, ok := abi.Lookup(name)
-	if !ok {
-		return fmt.Errorf("imports function %s, which plugin ABI %d.%d does not have; it may need a newer server", name, abi.Major, abi.Minor)
+func modeOf(b *bundle.Bundle, hooks []string, starts bool) Mode {
+	switch {
+	case b != nil:
+		return Mode(b.Mode)
+	case len(hooks) == 0 && starts:
+		return ModeCommand
 	}
-	params, results := coreTypes(known)
-	if !slices.Equal(params, f.ParamTypes()) || !slices.Equal(results, f.ResultTypes()) {
-		return fmt.Errorf("imports function %s as %s; it is %s", name,
-			signature(f.ParamTypes(), f.ResultTypes()), signature(params, results))
-	}
-	return nil
+	return ModeNative
 }
 
 // isOtherVersion tells whether a module's name is that of the ABI in another
@@ -242,11 +251,5 @@ func findHooks(exported map[string]api.FunctionDefinition) ([]string, error) {
 			hooks = append(hooks, hook)
 		}
 	}
-	if len(hooks) > 0 {
-		return hooks, nil
-	}
-	if _, ok := exported["_start"]; ok {
-		return nil, errors.New("is a command (it exports _start), not a plugin; build it as a reactor, in Go with -buildmode=c-shared")
-	}
-	return nil, fmt.Errorf("exports no hook, so it would never be asked; a filter exports %s", abi.HookMessage)
+	return hooks, nil
 }

@@ -3,20 +3,19 @@ package wasm
 import (
 	"bytes"
 	"log/slog"
+
+	"github.com/wasmta/wasmta/sdk/abi"
 )
 
-// The bounds of what a guest writes to its stdout and stderr: a panic of a Go
-// guest writes hundreds of lines.
-const (
-	maxOutput     = 8 << 10 // octets of one call that are looked at
-	maxOutputLine = 400     // octets of one line that are logged
-)
+// maxOutputLine is how many octets of one line are logged.
+const maxOutputLine = 400
 
 // output takes what a guest writes to stdout and stderr. Lines go to the debug
-// log; the first one of a call is kept, as it often says why the guest died.
+// log, within what the call may log: a panic of a Go guest writes hundreds of
+// them. The first one of a call is kept, as it often says why the guest died.
 type output struct {
 	log     *slog.Logger
-	written int
+	gauge   *gauge
 	line    []byte
 	opening string
 }
@@ -24,10 +23,11 @@ type output struct {
 // Write implements [io.Writer]. It never fails: what is too much is dropped.
 func (o *output) Write(p []byte) (int, error) {
 	n := len(p)
-	if room := maxOutput - o.written; len(p) > room {
+	o.gauge.copied(n)
+	if room := o.gauge.budget.LogOctets - o.gauge.logged; len(p) > room {
 		p = p[:max(room, 0)]
 	}
-	o.written += n
+	o.gauge.logged += n
 	for len(p) > 0 {
 		i := bytes.IndexByte(p, '\n')
 		if i < 0 {
@@ -56,11 +56,18 @@ func (o *output) flush() {
 // reset begins a new call.
 func (o *output) reset() {
 	o.flush()
-	o.written, o.opening = 0, ""
+	o.opening = ""
 }
 
 // first is the first line of this call.
 func (o *output) first() string {
 	o.flush()
 	return o.opening
+}
+
+// log is the function log: what is over the call's budget is dropped, but
+// counted.
+func (g *guest) log(level abi.Level, text string) {
+	g.gauge.logged += len(text) + 1
+	g.Log(level, text)
 }

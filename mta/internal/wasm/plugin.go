@@ -3,44 +3,75 @@ package wasm
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/host"
 )
 
-// A Plugin is a loaded module with a pool of instances. Safe for concurrent
-// use.
+// A Plugin is a loaded module with a pool of workers. Safe for concurrent use.
 type Plugin struct {
 	name       string
 	shared     *Runtime
+	code       *code
 	config     json.RawMessage
 	limits     host.Limits
 	budget     Budget // of a hook
 	loadBudget Budget // of a new instance
+	isolation  Isolation
+	mode       Mode
+	output     string // of ModeCommand
+	grants     abi.Grant
+	kv         host.KV
+	resolver   host.Resolver
+	metrics    host.Metrics
 	log        *slog.Logger
 	now        func() time.Time
+
+	files  wazero.FSConfig // what guests may read; nil: nothing
+	roots  []*os.Root      // of files
+	mounts int             // folders in files
 
 	runtime  wazero.Runtime
 	compiled wazero.CompiledModule
 	hooks    []string
+	quiet    bool   // hooks are asked without the message: of ModeLoop
+	state    *state // what all instances begin with; nil: each begins anew
 
-	slots chan struct{} // one in it for each instance that is lent
+	slots chan struct{} // one in it for each worker that is lent
 	mu    sync.Mutex    // guards idle, lent and gone
-	idle  []*instance
+	idle  []worker
 	lent  int
 	gone  bool // no more loans
 
 	closing chan struct{} // closed when gone is set
 	ended   chan struct{} // closed when all is given back
+}
+
+// A worker asks one guest. It is idle in its plugin's pool, then lent to one
+// call, then idle again; after an error it is discarded and never used again.
+// One goroutine has it at a time.
+type worker interface {
+	// run asks a hook. What the guest answers beside the verdict is in call.
+	// The error is an [*Error].
+	run(ctx context.Context, hook string, call *host.Call) (int32, error)
+
+	// usage is what the last run used.
+	usage() mail.Usage
+
+	// settle makes the worker ready for another message. After an error it is
+	// to be discarded.
+	settle() error
+
+	// discard gives back all that the worker has, and waits until it is.
+	discard()
 }
 
 // Name is the plugin's name in the pipeline file.
@@ -60,58 +91,35 @@ func (p *Plugin) Handle(ctx context.Context, hook string, tx *mail.Transaction) 
 	if !slices.Contains(p.hooks, hook) {
 		return mail.Answer{}, nil
 	}
-	inst, err := p.await(ctx, hook)
+	w, err := p.await(ctx, hook)
 	if err != nil {
 		return mail.Answer{}, err
 	}
-	timed, cancel := p.timed(ctx)
-	defer func() { cancel() }()
-	answer, err := p.ask(timed, inst, hook, tx)
-	if stale(timed, err) {
-		// The runtime closed an idle instance: its last call and that call's
-		// deadline ended together. Nothing was done, so a new one may.
-		inst.discard(ctx)
-		if inst, err = p.fresh(ctx); err == nil {
-			cancel()
-			timed, cancel = p.timed(ctx)
-			answer, err = p.ask(timed, inst, hook, tx)
-		}
-	}
-	p.release(ctx, inst, err)
-	if err != nil {
-		return mail.Answer{}, err
-	}
-	return answer, nil
-}
-
-// stale tells whether err is that of a deadline which is not this call's.
-func stale(ctx context.Context, err error) bool {
-	exit, ok := errors.AsType[*sys.ExitError](err)
-	return ok && isContextExit(exit) && ctx.Err() == nil
-}
-
-// timed is ctx with the time of one hook.
-func (p *Plugin) timed(ctx context.Context) (context.Context, context.CancelFunc) {
-	if p.budget.Timeout <= 0 {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, p.budget.Timeout)
+	answer, err := p.ask(ctx, w, hook, tx)
+	answer.Used = w.usage()
+	p.release(ctx, w, err)
+	return answer, err
 }
 
 // await is acquire within MaxWait.
-func (p *Plugin) await(ctx context.Context, hook string) (*instance, error) {
+func (p *Plugin) await(ctx context.Context, hook string) (worker, error) {
 	ctx, cancel := context.WithTimeout(ctx, MaxWait)
 	defer cancel()
 	return p.acquire(ctx, hook)
 }
 
-// ask runs one hook in an instance, and puts what it did into tx.
-func (p *Plugin) ask(ctx context.Context, inst *instance, hook string, tx *mail.Transaction) (mail.Answer, error) {
+// ask runs one hook in a worker, and puts what it did into tx.
+func (p *Plugin) ask(ctx context.Context, w worker, hook string, tx *mail.Transaction) (mail.Answer, error) {
+	if p.budget.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.budget.Timeout)
+		defer cancel()
+	}
 	call := host.New(p.input(ctx, hook, tx))
-	result, err := inst.run(ctx, hook, call)
+	result, err := w.run(ctx, hook, call)
 	if err != nil {
 		call.Rollback()
-		return mail.Answer{}, p.failure(ctx, hook, inst, err)
+		return mail.Answer{}, err
 	}
 	answer, err := call.Answer(result)
 	if err != nil {
@@ -126,8 +134,8 @@ func (p *Plugin) ask(ctx context.Context, inst *instance, hook string, tx *mail.
 	return out, nil
 }
 
-// acquire lends an idle instance, or makes one while the pool has room.
-func (p *Plugin) acquire(ctx context.Context, hook string) (*instance, error) {
+// acquire lends an idle worker, or makes one while the pool has room.
+func (p *Plugin) acquire(ctx context.Context, hook string) (worker, error) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-p.closing:
@@ -139,18 +147,15 @@ func (p *Plugin) acquire(ctx context.Context, hook string) (*instance, error) {
 		<-p.slots
 		return nil, p.closedError(hook)
 	}
-	for inst := p.takeIdle(); inst != nil; inst = p.takeIdle() {
-		if !inst.mod.IsClosed() {
-			return inst, nil
-		}
-		inst.discard(ctx)
+	if w := p.takeIdle(); w != nil {
+		return w, nil
 	}
-	inst, err := p.fresh(ctx)
+	w, err := p.fresh(ctx)
 	if err != nil {
 		p.release(ctx, nil, err)
 		return nil, err
 	}
-	return inst, nil
+	return w, nil
 }
 
 func (p *Plugin) closedError(hook string) *Error {
@@ -168,38 +173,67 @@ func (p *Plugin) begin() bool {
 	return true
 }
 
-// takeIdle takes the instance that was used last: its memory is warm. It is
-// nil if none is idle.
-func (p *Plugin) takeIdle() *instance {
+// takeIdle takes the worker that was used last: its memory is warm. It is nil
+// if none is idle.
+func (p *Plugin) takeIdle() worker {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.idle)
 	if n == 0 {
 		return nil
 	}
-	inst := p.idle[n-1]
+	w := p.idle[n-1]
 	p.idle[n-1] = nil
 	p.idle = p.idle[:n-1]
-	return inst
+	return w
 }
 
-// fresh makes an instance, which may take as long as loading may.
-func (p *Plugin) fresh(ctx context.Context) (*instance, error) {
+// first is fresh when the plugin is loaded: what is asked of all that come
+// later is kept.
+func (p *Plugin) first(ctx context.Context) (worker, error) {
+	w, err := p.fresh(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if inst, ok := w.(*instance); ok && inst.state != nil && inst.state.cloneable {
+		p.state, inst.own = inst.state, false
+	}
+	return w, nil
+}
+
+// fresh makes a worker, which may take as long as loading may.
+func (p *Plugin) fresh(ctx context.Context) (worker, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.loadBudget.Timeout)
 	defer cancel()
-	return p.newInstance(ctx)
+	switch {
+	case p.mode == ModeCommand:
+		return orNone(p.newCommand(ctx))
+	case p.mode == ModeLoop:
+		return orNone(p.newLoop(ctx))
+	case p.state != nil:
+		return orNone(p.clone(ctx, p.state))
+	}
+	return orNone(p.start(ctx))
 }
 
-// release ends a loan; inst may be nil. After an error the instance is
-// discarded: a guest that trapped can still be called, in a state that nobody
-// knows.
-func (p *Plugin) release(ctx context.Context, inst *instance, err error) {
-	if inst != nil && err != nil {
-		inst.discard(ctx)
+// orNone keeps a nil pointer from being a worker that is not nil.
+func orNone[W worker](w W, err error) (worker, error) {
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// release ends a loan; w may be nil. After an error the worker is discarded: a
+// guest that trapped can still be called, in a state that nobody knows.
+func (p *Plugin) release(ctx context.Context, w worker, err error) {
+	if w != nil && (err != nil || w.settle() != nil) {
+		w.discard()
+		w = nil
 	}
 	p.mu.Lock()
-	if inst != nil && err == nil {
-		p.idle = append(p.idle, inst)
+	if w != nil {
+		p.idle = append(p.idle, w)
 	}
 	p.lent--
 	last := p.gone && p.lent == 0
@@ -232,16 +266,28 @@ func (p *Plugin) Close(ctx context.Context) error {
 	}
 }
 
-// shut closes everything. No instance is lent, and none will be.
+// shut closes everything. No worker is lent, and none will be.
 func (p *Plugin) shut(ctx context.Context) {
-	ctx = context.WithoutCancel(ctx)
-	for _, inst := range p.idle {
-		inst.discard(ctx)
+	for _, w := range p.idle {
+		w.discard()
 	}
 	p.idle = nil
-	_ = p.runtime.Close(ctx) // only modules of ours, which hold no file
+	p.free(ctx)
 	p.shared.remove(p)
 	close(p.ended)
+}
+
+// free gives back what the plugin has beside its workers.
+func (p *Plugin) free(ctx context.Context) {
+	if p.runtime != nil {
+		_ = p.runtime.Close(context.WithoutCancel(ctx)) // only modules of ours, which hold no file
+	}
+	if p.state != nil {
+		p.state.release()
+	}
+	for _, root := range p.roots {
+		_ = root.Close() // nothing is written
+	}
 }
 
 // logLine logs what a plugin said.

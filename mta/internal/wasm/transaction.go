@@ -17,7 +17,7 @@ import (
 func (p *Plugin) input(ctx context.Context, hook string, tx *mail.Transaction) host.Input {
 	in := host.Input{
 		Hook:   hook,
-		Grants: abi.DefaultGrants,
+		Grants: p.grants,
 		Ctx:    ctx,
 		Config: p.config,
 		Limits: p.limits,
@@ -25,6 +25,8 @@ func (p *Plugin) input(ctx context.Context, hook string, tx *mail.Transaction) h
 		Level:  p.logLevel(),
 		Now:    p.now,
 		Random: p.shared.opts.Random,
+
+		KV: p.kv, Resolver: p.resolver, Metrics: p.metrics,
 	}
 	in.Deadline, _ = ctx.Deadline()
 	in.Context = host.Context{Plugin: p.name, Server: host.Server{Name: p.shared.opts.Hostname}}

@@ -27,10 +27,6 @@ type Options struct {
 	Hostname string       // the server's name, which plugins may ask for
 	Log      *slog.Logger // nil: no log
 
-	// Transform rewrites a module before it is compiled; nil leaves it. This
-	// is where metering will go in.
-	Transform func(wasm []byte) ([]byte, error)
-
 	// Now and Random are the clock and the random octets of guests; nil means
 	// the real ones.
 	Now    func() time.Time
@@ -42,7 +38,11 @@ type Runtime struct {
 	opts  Options
 	cache wazero.CompilationCache
 
-	untimed bool // guests cannot be stopped: to measure what stopping costs
+	unmetered bool // fuel is not counted: to measure what counting costs
+
+	// How instances get their memory; tests have the one of other systems.
+	newSpace func(most uint64) space
+	newImage func(octets []byte) *image
 
 	mu      sync.Mutex
 	plugins map[*Plugin]bool
@@ -59,7 +59,7 @@ func NewRuntime(ctx context.Context, opts Options) (*Runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compilation cache: %w", err)
 	}
-	return &Runtime{opts: opts, cache: cache, plugins: map[*Plugin]bool{}}, nil
+	return &Runtime{opts: opts, cache: cache, plugins: map[*Plugin]bool{}, newSpace: newSpace, newImage: newImage}, nil
 }
 
 func newCache(dir string) (wazero.CompilationCache, error) {

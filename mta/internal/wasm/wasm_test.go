@@ -49,7 +49,22 @@ func newRuntime(t testing.TB, opts Options) *Runtime {
 
 func load(t testing.TB, rt *Runtime, code []byte) *Plugin {
 	t.Helper()
-	p, err := rt.Load(t.Context(), LoadOptions{Name: "test", Wasm: code, Budget: Budget{Memory: 4 << 20}})
+	return loadWith(t, rt, LoadOptions{Wasm: code, Budget: Budget{Memory: 4 << 20}})
+}
+
+// everything are all grants.
+var everything = abi.Grant(abi.AllGrants).Words()
+
+// loadWith loads a plugin with all grants, if opts has none.
+func loadWith(t testing.TB, rt *Runtime, opts LoadOptions) *Plugin {
+	t.Helper()
+	if opts.Name == "" {
+		opts.Name = "test"
+	}
+	if opts.Grants == nil {
+		opts.Grants = everything
+	}
+	p, err := rt.Load(t.Context(), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +221,7 @@ func hostile() map[string]struct {
 		"unreachable":        {build(1, unreachable), KindTrap, "unreachable"},
 		"division by zero":   {build(1, i32(1), i32(0), []byte{0x6d}), KindTrap, "integer divide by zero"},
 		"load out of bounds": {build(1, i32(-4), []byte{0x28, 2, 0}), KindTrap, "out of bounds memory access"},
-		"recursion":          {recursive.bytes(), KindTrap, "stack overflow"},
+		"recursion":          {recursive.bytes(), KindDepth, "4MiB of stack deep"},
 		"too much memory":    {build(1, i32(64), growMemory, drop, unreachable), KindMemory, "ran out of memory, the limit is 4MiB"},
 		"more than there is": {build(1, i32(-1), growMemory, drop, unreachable), KindTrap, "unreachable"},
 		"exit":               {build(1, i32(7), call(exit), i32(0)), KindExit, "exited with code 7"},
@@ -427,12 +442,13 @@ func TestLoadRefuses(t *testing.T) {
 			"imports function has as (i32) -> (i32); it is (i32, i32) -> (i32)"},
 		{"later major version", build(func(m *module) { m.useAs("mta2", "has", i32s, i32s); hook(m) }),
 			"is built for plugin ABI mta2; this server has mta1, version 1.0"},
+		{"function without its grant", build(func(m *module) { m.use("kv_get"); hook(m) }), "imports kv_get, which needs the grant kv; add kv to grant:"},
 		{"unknown module", build(func(m *module) { m.useAs("env", "abort", nil, nil); hook(m) }), `imports function abort of module "env"`},
 		{"unknown function of WASI", build(func(m *module) { m.useAs("wasi_snapshot_preview1", "fork", nil, i32s); hook(m) }), "imports function fork of wasi"},
 		{"no hook", build(func(m *module) { m.fn("", i32(0)) }), "exports no hook"},
 		{"mistyped hook", build(func(m *module) { m.fn("on_mesage", i32(0)) }), "exports on_mesage, which is no hook"},
 		{"hook of another type", build(func(m *module) { m.fnAs(abi.HookMessage, nil) }), "exports on_message as () -> (); a hook is () -> (i32)"},
-		{"command", build(func(m *module) { m.fnAs("_start", nil) }), "is a command"},
+		{"grants of a command", build(func(m *module) { m.fnAs("_start", nil) }), "message on stdin, which needs the grants headers and body; add headers, body to grant:"},
 		{"refusal", build(func(m *module) { m.fn(abi.HookLoad, i32(3)); hook(m) }), "refused to start (3)"},
 		{"refusal with a reason", build(func(m *module) {
 			m.data = "no footer given"
@@ -447,7 +463,7 @@ func TestLoadRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := newRuntime(t, Options{}).Load(t.Context(), LoadOptions{
-				Name: "test", Wasm: tt.code, Budget: Budget{Memory: 4 << 20}, Load: Budget{Timeout: 50 * time.Millisecond},
+				Name: "test", Wasm: tt.code, Grants: []string{"envelope"}, Budget: Budget{Memory: 4 << 20}, Load: Budget{Timeout: 50 * time.Millisecond},
 			})
 			e, ok := err.(*Error)
 			if !ok || e.Kind != KindLoad {
@@ -483,18 +499,21 @@ func TestTextWithLineBreaks(t *testing.T) {
 
 func TestOutputIsCapped(t *testing.T) {
 	var log bytes.Buffer
-	o := &output{log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	o := &output{log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})), gauge: &gauge{budget: defaultBudget}}
 	line := strings.Repeat("x", 1000) + "\n"
 	for range 1000 {
 		if n, err := o.Write([]byte(line)); n != len(line) || err != nil {
 			t.Fatal(n, err)
 		}
 	}
-	if log.Len() > 2*maxOutput {
+	if log.Len() > 2*DefaultLogOctets {
 		t.Errorf("%d octets are in the log", log.Len())
 	}
 	if got := len(o.first()); got != maxOutputLine {
 		t.Errorf("the first line has %d octets", got)
+	}
+	if got := o.gauge.logged; got != 1000*len(line) {
+		t.Errorf("%d octets are counted", got)
 	}
 }
 
@@ -508,15 +527,5 @@ func TestCompilationCache(t *testing.T) {
 		if _, err := p.Handle(t.Context(), abi.HookMessage, transaction()); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-func TestTransform(t *testing.T) {
-	m := module{min: 1}
-	m.fn(abi.HookMessage, i32(int32(abi.Discard)))
-	rt := newRuntime(t, Options{Transform: func([]byte) ([]byte, error) { return m.bytes(), nil }})
-	p := load(t, rt, []byte("\x00asm\x01\x00\x00\x00"))
-	if a, err := p.Handle(t.Context(), abi.HookMessage, transaction()); err != nil || a.Verdict != mail.Discard {
-		t.Errorf("got %v, %v", a, err)
 	}
 }
