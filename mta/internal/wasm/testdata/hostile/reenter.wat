@@ -1,0 +1,12 @@
+;; It calls its own hook and its own _initialize, and exports one as the other: the host calls nothing back.
+(module (import "mta1" "call" (func $call (param i32 i32 i32 i32 i32 i32) (result i32))) (memory 1)
+  (data (i32.const 0) "on_message")
+  (global $deep (mut i32) (i32.const 0))
+  (func $hook (export "on_message") (export "on_data") (result i32)
+    (global.set $deep (i32.add (global.get $deep) (i32.const 1)))
+    (if (i32.eq (global.get $deep) (i32.const 100)) (then (return (i32.const 0))))
+    (if (i32.ne (call $call (i32.const 0) (i32.const 10) (i32.const 0) (i32.const 10) (i32.const 64) (i32.const 100)) (i32.const -8))
+      (then (unreachable)))
+    (call $init)
+    (call $hook))
+  (func $init (export "_initialize")))
