@@ -5,6 +5,8 @@ package sdk
 
 import "embed"
 
+//go:generate go run ./internal/declare
+
 // Files are the SDKs' sources, below the names that they have here.
 //
 //go:embed go abi c rust zig assemblyscript javascript python ruby

@@ -1,6 +1,6 @@
-use crate::{check, optional, Error, Result};
+use crate::{check, Error, Result};
 #[cfg(feature = "alloc")]
-use alloc::{string::String, vec::Vec};
+use {crate::optional, alloc::string::String, alloc::vec::Vec};
 
 /// Octets that the host has not given yet. It is asked when you say where they
 /// go.
