@@ -11,19 +11,23 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/testpeer"
 )
 
 // TestKilledAtAnyMoment sends numbered messages over several sessions, kills
 // the server at random moments (SIGKILL), starts it again, and finds every
 // message that was answered 250 at least once in the mailbox and at the relay's
-// next hop.
+// next hop. A plugin gives the latter a content of its own, so each message is
+// two entries of the queue: never one without the other.
 func TestKilledAtAnyMoment(t *testing.T) {
 	kills, sessions := 8, 6
 	if testing.Short() {
 		kills = 2
 	}
+	testpeer.NeedCompiler(t, "c")
 	next := startSink(t)
-	s := Start(t, hamburger(fmt.Sprintf("relay: {allow: [127.0.0.0/8], routes: {\"*\": \"smtp://%s\"}}\nqueue: {retry: {first: 1s, factor: 2, max: 2s}}\n", next.addr)))
+	s := Start(t, dividing(fmt.Sprintf("relay: {allow: [127.0.0.0/8], routes: {\"*\": \"smtp://%s\"}}\nqueue: {retry: {first: 1s, factor: 2, max: 2s}}\n", next.addr)))
 
 	var number atomic.Int64
 	var acked sync.Map // number: true
@@ -64,7 +68,17 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	await(t, "every message in the mailbox and at the next hop", func() bool {
 		return len(missing(want, inMaildir(t, s), next.counts())) == 0
 	})
+	await(t, "both parts of messages that were stored and not answered", func() bool {
+		return len(inMaildir(t, s)) == len(next.counts())
+	})
 	mailbox, relayed := inMaildir(t, s), next.counts()
+	for n := range mailbox {
+		want[n] = true
+	}
+	for n := range relayed {
+		n, _, _ = strings.Cut(n, " ")
+		want[n] = true
+	}
 	for _, m := range missing(want, mailbox, relayed) {
 		t.Errorf("lost: %s", m)
 	}
@@ -72,6 +86,12 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	if out, errs, code := s.Command("", "queue", "list", "--json"); code != 0 {
 		t.Errorf("mta queue list: code %d\n%s%s", code, out, errs)
 	}
+}
+
+// dividing is hamburger with the plugin of inbound as its first stage.
+func dividing(extra string) string {
+	yaml := strings.Replace(hamburger(extra), "\nplugins:\n", "\nplugins:\n  inbound: ROOT/mta/internal/e2e/testdata/inbound\n", 1)
+	return strings.Replace(yaml, "\npipeline:\n", "\npipeline:\n  - plugin: inbound\n    grant: [headers, body, envelope, send]\n", 1)
 }
 
 // sendNumbered sends messages on one session until it breaks or stop closes.
