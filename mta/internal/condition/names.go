@@ -170,5 +170,5 @@ A stage is asked only once its condition is known to hold. So a hook of the sess
 something the condition speaks of (the last column of the table) is not asked: a stage with
 ` + "`when: size > 1048576`" + ` is asked about messages and never about a connection, and one with
 ` + "`when: sender_domain == \"crepes.fr\"`" + ` from MAIL on. Give a plugin two stages where its hooks need different
-conditions. ` + "`on_disconnect`" + ` knows what ` + "`on_connect`" + ` does.
+conditions. A stage that would never be asked for that reason is refused when the file is read. ` + "`on_disconnect`" + ` knows what ` + "`on_connect`" + ` does.
 `

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/wasmta/wasmta/mta/internal/condition"
@@ -134,6 +135,9 @@ func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules
 		if err != nil {
 			return nil, fmt.Errorf("when: %w", err)
 		}
+		if hooks := plugin.Hooks(); len(hooks) > 0 && !slices.ContainsFunc(hooks, when.Known) {
+			return nil, &neverKnown{hooks}
+		}
 		stage.When = when
 	}
 	return stage, nil
@@ -147,10 +151,20 @@ func folders(in []config.Folder) []wasm.Folder {
 	return out
 }
 
+// neverKnown says that a stage would never be asked.
+type neverKnown struct{ hooks []string }
+
+func (e *neverKnown) Error() string {
+	return "speaks of what is not known yet at " + strings.Join(e.hooks, " or ") + ", where alone the plugin is asked"
+}
+
 // stageFinding puts what a plugin says when it is loaded at the stage's config,
 // which it most often speaks of. What it says may bring a cure of its own,
 // after a semicolon.
 func stageFinding(cfg *config.Config, i int, err error) config.Finding {
+	if _, ok := errors.AsType[*neverKnown](err); ok {
+		return cfg.Finding(config.Key(config.Index("pipeline", i), "when"), err.Error(), "see the last column of mta/docs/conditions.md")
+	}
 	what, cure, ok := strings.Cut(err.Error(), "; ")
 	if !ok {
 		cure = "see the plugin's README"
