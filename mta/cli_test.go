@@ -81,7 +81,7 @@ func TestWrongUsageIsOneLineWithAHint(t *testing.T) {
 	tests := []struct{ name, args, want string }{
 		{"a typo", "quue", "mta: quue is no command; write \"queue\", or see `mta --help`"},
 		{"a beginning", "acc", "mta: acc is no command; write \"account\", or see `mta --help`"},
-		{"something else", "frobnicate", "mta: frobnicate is no command; there are serve, check, run, queue, account, plugin, version; see `mta --help`"},
+		{"something else", "frobnicate", "mta: frobnicate is no command; there are serve, check, run, test, queue, account, plugin, version; see `mta --help`"},
 		{"a typo below a command", "queue lst", "mta: lst is no command; write \"list\", or see `mta queue --help`"},
 		{"a typo below a command that needs one", "account ad carol@hamburger.edu", "mta: ad is no command; write \"add\", or see `mta account --help`"},
 		{"a command left out", "account", `mta: expected one of "add", "passwd", "list", "remove", "hash"; see ` + "`mta account --help`"},

@@ -124,7 +124,7 @@ var allowed = map[string]string{
 	"mta/internal/bolt":            "go.etcd.io/bbolt go.etcd.io/bbolt/errors",
 	"mta/internal/condition":       "github.com/expr-lang/expr github.com/expr-lang/expr/ast github.com/expr-lang/expr/file github.com/expr-lang/expr/vm mta/internal/mail sdk/mimetree",
 	"mta/internal/config":          "golang.org/x/net/idna gopkg.in/yaml.v3 mta/internal/mail",
-	"mta/internal/daemon":          "github.com/google/renameio/v2 mta/internal/account mta/internal/admin mta/internal/condition mta/internal/config mta/internal/delivery mta/internal/imapd mta/internal/lookup mta/internal/mail mta/internal/mailbox mta/internal/metrics mta/internal/offline mta/internal/pipeline mta/internal/pop3d mta/internal/queue mta/internal/queue/spool mta/internal/relay mta/internal/smtpc mta/internal/smtpd mta/internal/toolchain mta/internal/wasm sdk/abi sdk/conformance/kit sdk/host",
+	"mta/internal/daemon":          "github.com/google/renameio/v2 mta/internal/account mta/internal/admin mta/internal/condition mta/internal/config mta/internal/delivery mta/internal/imapd mta/internal/lookup mta/internal/mail mta/internal/mailbox mta/internal/metrics mta/internal/offline mta/internal/pipeline mta/internal/pop3d mta/internal/queue mta/internal/queue/spool mta/internal/relay mta/internal/report mta/internal/smtpc mta/internal/smtpd mta/internal/toolchain mta/internal/wasm sdk/abi sdk/conformance/kit sdk/host sdk/mimetree",
 	"mta/internal/delivery":        "mta/internal/mail mta/internal/parallel mta/internal/smtp",
 	"mta/internal/dsn":             "mta/internal/mail",
 	"mta/internal/e2e":             "",
@@ -217,6 +217,6 @@ var sole = map[string]string{
 	"gopkg.in/yaml.v3":              "mta/internal/config sdk/go/mtatest sdk/testcase",
 	"github.com/tetratelabs/wazero": "mta/internal/wasm",
 	"go.etcd.io/bbolt":              "mta/internal/bolt mta/internal/kv mta/internal/queue/spool",
-	"mta/internal/daemon":           "github.com/google/renameio/v2 mta",
+	"mta/internal/daemon":           "github.com/google/renameio/v2 mta mta/internal/report sdk/mimetree",
 	"mta/internal/testpeer":         "",
 }

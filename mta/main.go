@@ -24,6 +24,7 @@ type commands struct {
 	Serve   ServeCmd   `cmd:"" default:"withargs" help:"Serve until SIGTERM (the default)."`
 	Check   CheckCmd   `cmd:"" help:"Say everything that a start would refuse, without starting."`
 	Run     RunCmd     `cmd:"" help:"Take messages through the pipeline without a server, and show what each stage does."`
+	Test    TestCmd    `cmd:"" help:"Run the tests of the pipeline file, or those of plugins."`
 	Queue   QueueCmd   `cmd:"" help:"Look into the queue of a running server, and change it."`
 	Account AccountCmd `cmd:"" help:"Add, list and remove accounts, and set passwords."`
 	Plugin  PluginCmd  `cmd:"" help:"Build and inspect plugins."`

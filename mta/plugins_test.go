@@ -92,9 +92,6 @@ func buildPlugin(t testing.TB, folder string) []byte {
 
 // run loads the plugin with a case's configuration and asks it.
 func (p *pluginTest) run(t *testing.T, c mtatest.Case) {
-	if c.LMTP {
-		t.Skip("the server gives no reply for each recipient yet")
-	}
 	if c.Context.Server.Name != mtatest.Defaults.Context.Server.Name {
 		t.Fatalf("hostname %s: all cases share a runtime", c.Context.Server.Name)
 	}
@@ -156,6 +153,9 @@ func recipientOf(rcpt mail.Recipient) host.Recipient {
 	}
 	if d := rcpt.Deliver; d != nil {
 		out.Deliver = &host.Target{Account: d.Account, Folder: d.Folder, Flags: d.Flags}
+	}
+	if no := rcpt.Refused; no != nil {
+		out.Reply = &host.Reply{Code: no.Code, Enhanced: no.Enh, Text: no.Text}
 	}
 	return out
 }

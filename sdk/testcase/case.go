@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/host"
 )
 
@@ -16,28 +17,38 @@ import (
 type Case struct {
 	Name   string
 	Config string // YAML, of which JSON is a part; empty is none
+	Hook   string // "on_message"
 
-	From    string   // the reverse-path; "<>" is the null one
-	To      []string // forward-paths
+	From    string                    // the reverse-path; "<>" is the null one
+	To      []string                  // forward-paths
+	Known   map[string]host.Recipient // what else is known of a forward-path
 	Context host.Context
-	LMTP    bool      // each recipient can have a reply of its own
 	Now     time.Time // the plugin's clock
 	Message []byte    // with CRLF line ends
+
+	// Notes that are there before, by their scope.
+	SessionNotes, Notes, QueuedNotes map[string]string
+
+	// What services have before.
+	KV  map[string]string
+	DNS DNS
 
 	Want *Want // nil: nothing in particular
 }
 
 // A Want is what is to come of a case.
 type Want struct {
-	Text    string // as [Result.Text]
-	Message []byte // nil: as it was
-	File    string // where the case stands; empty if in no file
+	Text    string            // as [Result.Text]
+	Message []byte            // nil: as it was
+	Others  map[string][]byte // the other messages that come of it, by their names in [Result.Messages]
+	File    string            // where the case stands; empty if in no file
 }
 
 var clientIP = netip.MustParseAddr("192.0.2.1")
 
 // Defaults are what a case has where it says nothing.
 var Defaults = Case{
+	Hook: abi.HookMessage,
 	From: "alice@crepes.fr",
 	To:   []string{"bob@hamburger.edu"},
 	Context: host.Context{
@@ -61,6 +72,9 @@ func (c *Case) Sender() string {
 // WithDefaults is c with the values of [Defaults] where it says nothing.
 func (c Case) WithDefaults() Case {
 	d := Defaults
+	if c.Hook == "" {
+		c.Hook = d.Hook
+	}
 	if c.From == "" {
 		c.From = d.From
 	}
@@ -83,4 +97,31 @@ func (c Case) WithDefaults() Case {
 		c.Message = d.Message
 	}
 	return c
+}
+
+// Recipients are the forward-paths with all that is known of them.
+func (c *Case) Recipients() []host.Recipient {
+	rcpts := make([]host.Recipient, len(c.To))
+	for i, to := range c.To {
+		r := c.Known[to]
+		r.Address, r.Origin = to, i
+		if r.Original == "" {
+			r.Original = to
+		}
+		rcpts[i] = r
+	}
+	return rcpts
+}
+
+// Services are what a plugin has beside the message in a test. One of them is
+// for one run of a case.
+type Services struct {
+	KV      *KV
+	DNS     DNS
+	Metrics *Metrics
+}
+
+// Services are those that a case begins with.
+func (c *Case) Services() Services {
+	return Services{KV: NewKV(c.KV, func() time.Time { return c.Now }), DNS: c.DNS, Metrics: &Metrics{}}
 }

@@ -2,10 +2,13 @@ package testcase
 
 import (
 	"bytes"
+	"cmp"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/host"
@@ -23,9 +26,38 @@ type Result struct {
 	Reason    string // of quarantine
 	From      string
 	To        []host.Recipient
-	Notes     map[string]string
 	Message   []byte
-	Log       []string // "warn: text"; without those of debugging
+	Variants  []Variant
+	Sends     []host.Sent
+	KV        map[string]string // the plugin's store afterwards
+	Metrics   []string          // as [Metrics.Lines]
+	Log       []string          // "warn: text"; without those of debugging
+
+	SessionNotes, Notes, QueuedNotes map[string]string
+}
+
+// A Variant is one message for some of the recipients.
+type Variant struct {
+	To      []host.Recipient
+	Message []byte
+}
+
+// A Named is a message with a name: "variant-1", "send-2".
+type Named struct {
+	Name   string
+	Octets []byte
+}
+
+// Messages are those that came of a case beside the message itself.
+func (r *Result) Messages() []Named {
+	var all []Named
+	for i, v := range r.Variants {
+		all = append(all, Named{"variant-" + strconv.Itoa(i+1), v.Message})
+	}
+	for i, s := range r.Sends {
+		all = append(all, Named{"send-" + strconv.Itoa(i+1), s.Octets})
+	}
+	return all
 }
 
 var levels = [...]string{"debug", "info", "warn", "error"}
@@ -37,7 +69,7 @@ func (r *Result) Logged(level abi.Level, text string) {
 	}
 }
 
-// Text is the result without its message, a line for each thing:
+// Text is the result without its messages, a line for each thing:
 //
 //	load: why the plugin refuses to start (then there are only lines of log)
 //	verdict: reject
@@ -47,7 +79,15 @@ func (r *Result) Logged(level abi.Level, text string) {
 //	to: bob@hamburger.edu deliver folder=Lists/go flags=\Seen
 //	to: carol@hamburger.edu relay host=mx.example.net:2525 tls no-mx
 //	to: dave@hamburger.edu reply 550 5.1.1 Gone
+//	to: erin@hamburger.edu retry 2026-11-24T10:30:00Z
+//	variant-1: frank@hamburger.edu
+//	send-1: from <> to alice@crepes.fr
+//	session-note: key=value
 //	note: key=value
+//	queued-note: key=value
+//	kv: key=value
+//	counter: name=1
+//	observed: name=0.5
 //	log: warn: text
 func (r *Result) Text() string {
 	var b strings.Builder
@@ -66,22 +106,35 @@ func (r *Result) Text() string {
 	if r.Reason != "" {
 		line("reason", r.Reason)
 	}
-	line("from", cmpOr(r.From, "<>"))
+	line("from", cmp.Or(r.From, "<>"))
 	for i := range r.To {
 		line("to", recipientText(&r.To[i]))
 	}
-	keys := make([]string, 0, len(r.Notes))
-	for k := range r.Notes {
-		keys = append(keys, k)
+	for i, v := range r.Variants {
+		for j := range v.To {
+			line("variant-"+strconv.Itoa(i+1), recipientText(&v.To[j]))
+		}
 	}
-	slices.Sort(keys)
-	for _, k := range keys {
-		line("note", k+"="+r.Notes[k])
+	for i, s := range r.Sends {
+		line("send-"+strconv.Itoa(i+1), "from "+cmp.Or(s.Sender, "<>")+" to "+strings.Join(s.Recipients, " "))
+	}
+	pairs(line, "session-note", r.SessionNotes)
+	pairs(line, "note", r.Notes)
+	pairs(line, "queued-note", r.QueuedNotes)
+	pairs(line, "kv", r.KV)
+	for _, s := range r.Metrics {
+		b.WriteString(s + "\n")
 	}
 	for _, s := range r.Log {
 		line("log", s)
 	}
 	return b.String()
+}
+
+func pairs(line func(key, value string), kind string, m map[string]string) {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		line(kind, k+"="+m[k])
+	}
 }
 
 func replyText(r *host.Reply) string {
@@ -115,6 +168,9 @@ func recipientText(r *host.Recipient) string {
 	if r.Reply != nil {
 		words = append(words, "reply", replyText(r.Reply))
 	}
+	if !r.RetryAt.IsZero() {
+		words = append(words, "retry", r.RetryAt.UTC().Format(time.RFC3339))
+	}
 	return strings.Join(words, " ")
 }
 
@@ -125,22 +181,15 @@ func appendSet(words []string, key, value string) []string {
 	return append(words, key+"="+value)
 }
 
-func cmpOr(s, or string) string {
-	if s == "" {
-		return or
-	}
-	return s
-}
-
 // A Difference is what a result has otherwise than its case wants.
 type Difference struct {
-	What      string // "result" or "message"
+	What      string // "result", "message", or the name of one of Result.Messages
 	Got, Want []byte // of the result, the lines of Result.Text
 }
 
 // Compare holds a result against c.Want. A line of want.Text for each of from,
-// to, note and log is needed only if one of its kind is there: what a case
-// says nothing of, it does not ask for, but for the verdict and the message.
+// to, notes, kv, metrics and log is needed only if one of its kind is there: what a case
+// says nothing of, it does not ask for, but for the verdict and all messages.
 func (c *Case) Compare(r Result) []Difference {
 	if c.Want == nil {
 		return nil
@@ -156,6 +205,23 @@ func (c *Case) Compare(r Result) []Difference {
 	if r.LoadError == "" && !bytes.Equal(r.Message, want) {
 		found = append(found, Difference{"message", r.Message, want})
 	}
+	return append(found, c.compareOthers(r.Messages())...)
+}
+
+func (c *Case) compareOthers(got []Named) []Difference {
+	var found []Difference
+	have := map[string]bool{}
+	for _, m := range got {
+		have[m.Name] = true
+		if want := c.Want.Others[m.Name]; !bytes.Equal(m.Octets, want) {
+			found = append(found, Difference{m.Name, m.Octets, want})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Want.Others)) {
+		if !have[name] {
+			found = append(found, Difference{name, nil, c.Want.Others[name]})
+		}
+	}
 	return found
 }
 
@@ -166,11 +232,11 @@ func keepKinds(got, want string) string {
 		kind, _, _ := strings.Cut(line, ":")
 		kinds[kind] = true
 	}
-	// Warnings and errors are never passed over in silence.
+	// Warnings and errors are never passed over in silence, and no message is.
 	var b strings.Builder
 	for line := range strings.Lines(got) {
 		kind, text, _ := strings.Cut(line, ": ")
-		if kinds[kind] || kind == "log" && !strings.HasPrefix(text, "info") {
+		if kinds[kind] || isOther(kind) || kind == "log" && !strings.HasPrefix(text, "info") {
 			b.WriteString(line)
 		}
 	}

@@ -10,8 +10,6 @@ package config
 import (
 	"net/netip"
 	"time"
-
-	"github.com/wasmta/wasmta/mta/internal/mail"
 )
 
 //go:generate go test -run TestGenerated -update .
@@ -159,29 +157,6 @@ type Log struct {
 	Level  string // debug, info, warn or error
 	Format string // text or json
 }
-
-// A Test is one message with what should become of it, for `mta test`.
-type Test struct {
-	Name    string
-	Message string // file; joined to Dir
-	From    mail.Path
-	To      []mail.Path
-	Client  netip.Addr // not valid: not given
-	Helo    string
-	Expect  Expect
-}
-
-// Expect is what should become of a test's message. What is empty is not
-// looked at.
-type Expect struct {
-	Verdict string        // accept, reject, defer, discard or quarantine
-	Reply   string        // the reply contains it
-	To      []mail.Path   // the recipients that are left
-	Header  []HeaderField // in the order of the file
-}
-
-// A HeaderField is the name and the value that a test expects.
-type HeaderField struct{ Name, Value string }
 
 // A Secret is a string that does not show itself in logs.
 type Secret string

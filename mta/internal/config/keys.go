@@ -38,7 +38,7 @@ func file() object[Config] {
 			"What clients can ask of the server."),
 		field("log", logKeys(), func(c *Config) *Log { return &c.Log },
 			"What the server says of itself, on standard error."),
-		field("tests", list[Test]{elem: testKeys()}, func(c *Config) *[]Test { return &c.Tests },
+		field("tests", list[Test]{elem: testKeys(), empty: defaultTest}, func(c *Config) *[]Test { return &c.Tests },
 			"Messages with what should become of them, for `mta test`."),
 	}}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,59 +180,4 @@ func checkPlugin(d *decoder, n *yaml.Node, at, path string) {
 	case filepath.Ext(path) != ".wasm":
 		d.add(n, at, fmt.Sprintf("%q is not a .wasm file", quotable(n.Value)), "name a .wasm file, or the folder of the source")
 	}
-}
-
-func testKeys() object[Test] {
-	expect := object[Expect]{keys: []key[Expect]{
-		field("verdict", enum("accept", "reject", "defer", "discard", "quarantine"), func(e *Expect) *string { return &e.Verdict }, "What the pipeline answers."),
-		field("reply", text("text"), func(e *Expect) *string { return &e.Reply }, "Text that the reply contains."),
-		field("to", list[mail.Path]{elem: mailPath()}, func(e *Expect) *[]mail.Path { return &e.To }, "The recipients that are left."),
-		field("header", dict[HeaderField]{
-			what: "a field", want: "a name such as Subject",
-			name: func(_ *Options, key string) (HeaderField, string, error) {
-				return HeaderField{Name: key}, strings.ToLower(key), nil
-			},
-			elem: part(anyText(), func(h *HeaderField) *string { return &h.Value }),
-		}, func(e *Expect) *[]HeaderField { return &e.Header }, "Header fields and their values."),
-	}}
-	return object[Test]{keys: []key[Test]{
-		required(field("name", text("sentence"), func(t *Test) *string { return &t.Name }, "What is tested.")),
-		required(field("message", path("message file"), func(t *Test) *string { return &t.Message }, "The message.")),
-		field("from", mailPath(), func(t *Test) *mail.Path { return &t.From }, "The reverse-path."),
-		field("to", list[mail.Path]{elem: mailPath()}, func(t *Test) *[]mail.Path { return &t.To }, "The forward-paths."),
-		field("client", clientAddress(), func(t *Test) *netip.Addr { return &t.Client }, "The client's address."),
-		field("helo", text("name"), func(t *Test) *string { return &t.Helo }, "What the client says in EHLO."),
-		field("expect", expect, func(t *Test) *Expect { return &t.Expect }, "What should become of it."),
-	}}
-}
-
-func mailPath() scalar[mail.Path] {
-	return scalar[mail.Path]{
-		words: "address", want: "an address such as bob@hamburger.edu",
-		parse: func(s string) (mail.Path, error) {
-			p, err := mail.ParsePath(s)
-			if err != nil {
-				err = fmt.Errorf("%q is not an address: %w", quotable(s), err)
-			}
-			return p, err
-		},
-	}
-}
-
-func clientAddress() scalar[netip.Addr] {
-	return scalar[netip.Addr]{
-		words: "IP address", want: "an address such as 192.0.2.1",
-		parse: func(s string) (netip.Addr, error) {
-			a, err := netip.ParseAddr(s)
-			if err != nil {
-				err = fmt.Errorf("%q is not an IP address", quotable(s))
-			}
-			return a, err
-		},
-	}
-}
-
-// anyText is text that may be empty.
-func anyText() scalar[string] {
-	return scalar[string]{words: "text", want: "text", parse: func(s string) (string, error) { return s, nil }}
 }

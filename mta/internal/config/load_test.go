@@ -99,12 +99,20 @@ func TestEveryKeyIsRead(t *testing.T) {
 		Limits: Limits{20 << 20, 200, 1000, 30, 4, time.Minute, 2 * time.Minute, 30 * time.Second, 5, 25},
 		Log:    Log{"debug", "json"},
 		Tests: []Test{{
-			Name: "a stamped message", Message: "testdata/crepe.eml", From: mail.Path{Local: "alice", Domain: "crepes.fr"},
-			To: []mail.Path{{Local: "bob", Domain: "hamburger.edu"}}, Client: netip.MustParseAddr("192.0.2.1"), Helo: "crepes.fr",
+			Name: "a stamped message", Message: "testdata/crepe.eml", From: &mail.Path{Local: "alice", Domain: "crepes.fr"},
+			To: []mail.Path{{Local: "bob", Domain: "hamburger.edu"}}, Client: netip.MustParseAddr("192.0.2.1"), Helo: "crepes.fr", Repeat: 1,
 			Expect: Expect{Verdict: "accept", Header: []HeaderField{{"X-Processed-By", "hamburger.edu"}}},
+		}, {
+			Name: "greylisting", Message: "testdata/crepe.eml", From: &mail.Path{}, ClientName: "mail.crepes.fr", Account: "alice", TLS: "TLSv1.3",
+			Now: time.Date(2026, 11, 25, 11, 0, 0, 0, time.UTC), Repeat: 2, Wait: 5 * time.Minute,
+			DNS: []Records{{"crepes.fr", "TXT", []string{"v=spf1 -all"}}, {"x.example", "MX", []string{"10 mx.x.example.", "!timeout"}}},
+			Expect: Expect{
+				Reply: "4.7.1", Held: "lottery", To: []mail.Path{{Local: "bob", Domain: "hamburger.edu"}}, Folder: "Junk",
+				NoHeader: []string{"X-Mailer"}, Text: []string{"I am away"}, Sends: []mail.Path{{Local: "alice", Domain: "crepes.fr"}},
+			},
 		}},
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{}), cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Config{}), cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{}), cmpopts.EquateApproxTime(0)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -17,7 +17,9 @@ type Offline struct {
 	*offline.Runner
 	Config  *config.Config
 	runtime *wasm.Runtime
+	start   time.Time
 	clock   time.Time
+	random  *rand.ChaCha8
 }
 
 // OpenOffline reads a file and loads its pipeline. Everything that differs from
@@ -32,11 +34,11 @@ func OpenOffline(ctx context.Context, file string, now time.Time) (*Offline, err
 	if err := makeFolders(cfg.State); err != nil {
 		return nil, err
 	}
-	o := &Offline{Config: cfg, clock: now}
+	o := &Offline{Config: cfg, start: now, clock: now, random: rand.NewChaCha8(seed)}
 	recorder := &offline.Recorder{}
 	o.Runner = &offline.Runner{Recorder: recorder, Hostname: cfg.Hostname, Now: o.now}
 	p, runtime, err := loadPipeline(ctx, cfg, surroundings{
-		tracer: recorder, log: slog.New(recorder), now: o.now, random: rand.NewChaCha8([32]byte{}),
+		tracer: recorder, log: slog.New(recorder), now: o.now, random: o.random,
 	})
 	if err != nil {
 		return nil, err
@@ -45,7 +47,19 @@ func OpenOffline(ctx context.Context, file string, now time.Time) (*Offline, err
 	return o, nil
 }
 
+// seed is that of random octets in every run.
+var seed [32]byte
+
 func (o *Offline) now() time.Time { return o.clock }
+
+// begin makes the surroundings what they are at the beginning of a test.
+func (o *Offline) begin(t *config.Test) {
+	o.clock = o.start
+	if !t.Now.IsZero() {
+		o.clock = t.Now
+	}
+	o.random.Seed(seed)
+}
 
 // Close gives back what the pipeline has.
 func (o *Offline) Close(ctx context.Context) error { return o.runtime.Close(ctx) }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/pipeline"
+	"github.com/wasmta/wasmta/sdk/host"
 )
 
 // surroundings are what a pipeline has around it, beside its file: those of a
@@ -17,4 +18,9 @@ type surroundings struct {
 	log      *slog.Logger
 	now      func() time.Time
 	random   io.Reader
+
+	// The services of plugins, by the stage's name where each has its own.
+	kv       func(stage string) host.KV
+	resolver host.Resolver
+	metrics  func(stage string) host.Metrics
 }

@@ -127,6 +127,9 @@ func (p *Pipeline) Asks(hook string) bool {
 //   - Reject, Defer, Disconnect: the error is the [*smtp.Reply] to give.
 func (p *Pipeline) Ask(ctx context.Context, hook string, tx *mail.Transaction) (mail.Verdict, error) {
 	p.setup()
+	if tx.Discard {
+		return mail.Continue, nil // whatever is said of it now
+	}
 	for _, m := range p.asked[hook] {
 		r := p.stage(ctx, step{hook, m}, tx)
 		switch {

@@ -93,6 +93,9 @@ func TestDiscardBeforeTheContentEndsIt(t *testing.T) {
 	if verdict, err := p.Ask(t.Context(), mail.HookMail, tx); verdict != mail.Discard || err != nil {
 		t.Fatalf("got %s, %v", verdict, err)
 	}
+	if verdict, err := p.Ask(t.Context(), mail.HookRcpt, tx); verdict != mail.Continue || err != nil {
+		t.Errorf("the next hook: %s, %v", verdict, err)
+	}
 	tx.Content = mail.Bytes("hi\r\n")
 	if verdict, err := p.Check(t.Context(), tx); verdict != mail.Discard || err != nil || tx.Envelope.EnvID != " a:mail" {
 		t.Errorf("got %s, %v after %s", verdict, err, tx.Envelope.EnvID)

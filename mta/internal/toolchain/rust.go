@@ -106,7 +106,7 @@ func rustSDK(ctx context.Context, j *job, rustc string, flags []string, alone bo
 	crate := filepath.Join(j.tmp, "libmta.rlib")
 	features := []string{"alloc", "allocator"}
 	if alone {
-		features = append(features, "panic-handler")
+		features = []string{"panic-handler"} // before Rust 1.68, alloc needs std
 	}
 	args := append(slices.Clone(flags), "--crate-type=rlib", "--crate-name=mta", "-o", crate)
 	for _, f := range features {

@@ -41,6 +41,7 @@ func TestScriptWithoutHook(t *testing.T) {
 
 func TestScriptWithoutInterpreter(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv(ToolsVariable, "")
 	dir := source(t, map[string]string{"plugin.rb": "MTA.on_message { |m| m.accept }\n"})
 	_, err := (&Builder{CacheDir: t.TempDir()}).Build(t.Context(), dir)
 	missing, ok := errors.AsType[*MissingError](err)

@@ -9,6 +9,7 @@
 package mtatest
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -42,9 +43,9 @@ func ToJSON(text string) ([]byte, error) { return testcase.ToJSON(text) }
 // plugin is held while a hook runs: a plugin is one per process.
 var plugin sync.Mutex
 
-// Run loads the plugin with a case's configuration and asks it about the
-// message. The plugin is the one that is linked into the test: its package's
-// init registered it. Run holds the result against c.Want if there is one.
+// Run loads the plugin with a case's configuration and asks its hook. The
+// plugin is the one that is linked into the test: its package's init registered
+// it. Run holds the result against c.Want if there is one.
 func Run(t testing.TB, c Case) Result {
 	t.Helper()
 	c = c.WithDefaults()
@@ -54,7 +55,10 @@ func Run(t testing.TB, c Case) Result {
 	}
 	plugin.Lock()
 	defer plugin.Unlock()
-	r := Result{From: c.Sender(), To: recipientsOf(c), Message: c.Message}
+	if !slices.Contains(guest.Registered(), c.Hook) {
+		t.Fatalf("%s: the plugin does not have the hook %s", c.Name, c.Hook)
+	}
+	r := Result{From: c.Sender(), To: c.Recipients(), Message: c.Message}
 	if r.LoadError = load(&c, config, &r); r.LoadError == "" {
 		ask(&c, config, &r)
 	}
@@ -64,7 +68,7 @@ func Run(t testing.TB, c Case) Result {
 	return r
 }
 
-// Benchmark measures on_message natively, with the host's share of it.
+// Benchmark measures a hook natively, with the host's share of it.
 func Benchmark(b *testing.B, c Case) {
 	b.Helper()
 	c = c.WithDefaults()
@@ -107,12 +111,14 @@ func load(c *Case, config []byte, r *Result) string {
 	return "the plugin does not say why"
 }
 
-// ask runs on_message.
+// ask runs the hook.
 func ask(c *Case, config []byte, r *Result) {
-	call := host.New(input(c, config, r))
+	services := c.Services()
+	call := host.New(input(c, config, services, r))
 	guest.Current = call
 	defer func() { guest.Current = nil }()
-	answer, err := call.Answer(guest.Run(abi.HookMessage))
+	answer, err := call.Answer(guest.Run(c.Hook))
+	r.KV = services.KV.Values()
 	if err != nil {
 		call.Rollback()
 		r.Verdict = Failed
@@ -120,33 +126,36 @@ func ask(c *Case, config []byte, r *Result) {
 	}
 	r.Verdict = answer.Verdict.String()
 	r.Reply, r.Reason = answer.Reply, answer.Reason
-	changes := call.Commit()
-	r.From, r.To, r.Notes = changes.Sender, changes.Recipients, changes.Notes
-	if changes.Message != nil {
-		r.Message = octetsOf(changes.Message)
+	take(r, call.Commit())
+	r.Metrics = services.Metrics.Lines()
+}
+
+// take puts what a hook changed into a result.
+func take(r *Result, ch host.Changes) {
+	r.From, r.To, r.Sends = ch.Sender, ch.Recipients, ch.Sends
+	r.SessionNotes, r.Notes, r.QueuedNotes = ch.SessionNotes, ch.Notes, ch.QueuedNotes
+	if ch.Message != nil {
+		r.Message = octetsOf(ch.Message)
+	}
+	for _, v := range ch.Variants {
+		r.Variants = append(r.Variants, testcase.Variant{To: v.Recipients, Message: octetsOf(v.Message)})
 	}
 }
 
-func input(c *Case, config []byte, r *Result) host.Input {
+func input(c *Case, config []byte, s testcase.Services, r *Result) host.Input {
 	in := host.Input{
-		Hook: abi.HookMessage, Config: config, Context: c.Context, Sender: c.Sender(), Recipients: recipientsOf(*c),
-		Open:   func() (host.Message, error) { return open(c.Message) },
-		Grants: abi.AllGrants,
-		Now:    clock(c), Random: zeros{}, Log: r.Logged,
+		Hook: c.Hook, Grants: abi.AllGrants, Config: config, Context: c.Context,
+		Sender: c.Sender(), Recipients: c.Recipients(),
+		SessionNotes: c.SessionNotes, Notes: c.Notes, QueuedNotes: c.QueuedNotes,
+		Open: func() (host.Message, error) { return open(c.Message) },
+		Now:  clock(c), Random: zeros{}, Log: r.Logged,
+		KV: s.KV, Resolver: s.DNS, Metrics: s.Metrics,
 	}
 	in.Context.Plugin = "test"
 	return in
 }
 
 func clock(c *Case) func() time.Time { return func() time.Time { return c.Now } }
-
-func recipientsOf(c Case) []host.Recipient {
-	rcpts := make([]host.Recipient, len(c.To))
-	for i, to := range c.To {
-		rcpts[i] = host.Recipient{Address: to, Original: to, Origin: i}
-	}
-	return rcpts
-}
 
 // zeros are the random octets of a test.
 type zeros struct{}

@@ -88,12 +88,12 @@ func Check(t testing.TB, c Case, r Result) {
 		return
 	}
 	for _, d := range c.Compare(r) {
-		if d.What == "message" {
-			t.Errorf("%s: the message differs at octet %d\n got:\n%s\nwant:\n%s", c.Name,
-				firstDifference(d.Got, d.Want), visible(d.Got), visible(d.Want))
+		if d.What == "result" {
+			t.Errorf("%s:\n got:\n%s\nwant:\n%s", c.Name, indent(r.Text()), indent(string(d.Want)))
 			continue
 		}
-		t.Errorf("%s:\n got:\n%s\nwant:\n%s", c.Name, indent(r.Text()), indent(string(d.Want)))
+		t.Errorf("%s: %s differs at octet %d\n got:\n%s\nwant:\n%s", c.Name, d.What,
+			firstDifference(d.Got, d.Want), visible(d.Got), visible(d.Want))
 	}
 }
 

@@ -17,7 +17,8 @@
 //!
 //! The crate needs no other, and no std. What gives text of any length is a
 //! [`Read`]: it goes into a buffer of yours, or with the feature `alloc` into a
-//! `String` or a `Vec`.
+//! `String` or a `Vec`. A plugin that is `#![no_std]` gets the crate without
+//! `alloc`, and its panic handler.
 //!
 //! What a hook changes counts if it returns a verdict, and is undone if it
 //! returns an error, panics or takes too long. By default nothing keeps its

@@ -1,0 +1,182 @@
+package toolchain
+
+import (
+	"bytes"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/testpeer"
+	"github.com/wasmta/wasmta/mta/internal/wasm"
+	"github.com/wasmta/wasmta/sdk/abi"
+)
+
+// toured are the languages that have a tour: those with an SDK that is compiled.
+var toured = []string{"c", "cpp", "rust", "zig", "assemblyscript"}
+
+const tourMessage = "From: alice@crepes.fr\r\n" +
+	"Subject: =?utf-8?q?Cr=C3=AApes?=\r\n for you\r\n" +
+	"X-Old: 1\r\nX-Set: no\r\nX-Gone: 1\r\nX-Old: 2\r\n" +
+	"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" +
+	"--b\r\n\r\nHello\r\n" +
+	"--b\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; filename=a.txt\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+	"SGVsbG8sIEJvYg==\r\n--b--\r\n"
+
+// TestTour calls every function of the ABI through every SDK, and holds that
+// each language is told, and does, the same.
+func TestTour(t *testing.T) {
+	for _, lang := range toured {
+		t.Run(lang, func(t *testing.T) {
+			t.Parallel()
+			testpeer.NeedCompiler(t, lang)
+			module, err := (&Builder{CacheDir: t.TempDir()}).Build(t.Context(), "testdata/tour/"+lang)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range abi.Functions {
+				if !bytes.Contains(module, []byte(f.Name)) {
+					t.Errorf("the module does not import %s", f.Name)
+				}
+			}
+			checkTour(t, module)
+			if tx, _ := tour(t, module, abi.HookMessage, `{"replace": true}`); content(t, tx) != "Subject: new\r\n\r\nnew\r\n" {
+				t.Errorf("replaced: got %q", content(t, tx))
+			}
+			_, answer := tour(t, module, abi.HookRcpt, `{}`)
+			if answer.Verdict != mail.Reject || answer.Code != 550 || answer.Enh != "5.1.1" || answer.Text != "No tour" {
+				t.Errorf("reject: got %+v", answer)
+			}
+			_, answer = tour(t, module, abi.HookMail, `{}`)
+			if answer.Verdict != mail.Defer || answer.Code != 450 || answer.Enh != "4.2.0" || answer.Text != "Later" {
+				t.Errorf("defer: got %+v", answer)
+			}
+		})
+	}
+}
+
+func checkTour(t *testing.T, module []byte) {
+	t.Helper()
+	tx, answer := tour(t, module, abi.HookMessage, `{"greeting":"hi \"there\" \u0026 cr\u00eapes"}`)
+	if got := tx.Notes["tour"]; got != wantTour {
+		t.Errorf("got\n%s\nwant\n%s", got, wantTour)
+	}
+	got := content(t, tx)
+	for _, want := range []string{"X-Top: top\r\n", "X-Set: set\r\n", "X-Raw: raw\r\n", "Bonjour\r\n", "multipart/alternative", "b.txt"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in %q", want, got)
+		}
+	}
+	for _, gone := range []string{"X-Old", "X-Gone", "SGVsbG8sIEJvYg==", "X-Variant"} {
+		if strings.Contains(got, gone) {
+			t.Errorf("%q is in %q", gone, got)
+		}
+	}
+	if len(answer.Variants) != 1 || !strings.HasPrefix(content(t, answer.Variants[0]), "X-Variant: 1\r\n") {
+		t.Errorf("variants: got %v", answer.Variants)
+	}
+	if answer.Reason != "on tour" {
+		t.Errorf("quarantine: got %q", answer.Reason)
+	}
+	if from := tx.Envelope.ReversePath.String(); from != "carol@crepes.fr" {
+		t.Errorf("reverse-path: got %s", from)
+	}
+	if rcpts := tx.Envelope.Recipients; len(rcpts) != 1 || rcpts[0].Path.String() != "eve@hamburger.edu" || rcpts[0].Refused == nil {
+		t.Errorf("recipients: got %+v", rcpts)
+	}
+}
+
+func content(t *testing.T, tx *mail.Transaction) string {
+	t.Helper()
+	b, err := mail.ReadAll(tx.Content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+const wantTour = `version 1
+has 10
+call error
+config hi "there" & crêpes
+log 0
+context crepes.fr
+missing error
+json message
+note v
+clock 1
+random 1
+sender carol@crepes.fr
+recipients 2
+added erin@hamburger.edu
+remove 0
+first bob@hamburger.edu
+refuse 0
+fields 8
+name Subject
+decoded Crêpes for you
+unfolded =?utf-8?q?Cr=C3=AApes?= for you
+block 171
+removed 2
+none error
+parent 0
+found 1
+type text/plain
+filename a.txt
+flags 2
+size 10
+text Hello, Bob
+replace 0
+insert 1
+wrap 1
+gone 0
+message 1
+route 0
+deliver 0
+retry error
+quarantine 5
+variant 1
+main 0
+send error
+kv none error
+kv set error
+kv add error
+kv swap error
+kv now error
+kv remove error
+dns error
+`
+
+// tour asks one hook of a module.
+func tour(t *testing.T, module []byte, hook, config string) (*mail.Transaction, mail.Answer) {
+	t.Helper()
+	rt, err := wasm.NewRuntime(t.Context(), wasm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := rt.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	p, err := rt.Load(t.Context(), wasm.LoadOptions{
+		Name: "tour", Wasm: module, Config: []byte(config), Grants: abi.AllGrants.Words(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx := &mail.Transaction{
+		ID:      "0123456789ABCDEF",
+		Client:  mail.Client{Addr: netip.MustParseAddrPort("192.0.2.1:1234"), Helo: "crepes.fr", Listener: mail.ListenerSMTP},
+		Content: mail.Bytes(tourMessage),
+	}
+	for _, local := range []string{"bob", "eve"} {
+		rcpt := mail.Recipient{Path: mail.Path{Local: local, Domain: "hamburger.edu"}}
+		tx.Envelope.Recipients = append(tx.Envelope.Recipients, rcpt)
+	}
+	answer, err := p.Handle(t.Context(), hook, tx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tx, answer
+}
