@@ -183,7 +183,7 @@ var allowed = map[string]string{
 	"sdk/go/onrcpt":                "sdk/abi sdk/go sdk/go/internal/guest",
 	"sdk/go/onroute":               "sdk/abi sdk/go sdk/go/internal/guest",
 	"sdk/internal/declare":         "sdk/abi",
-	"sdk/host":                     "sdk/abi sdk/mimetree",
+	"sdk/host":                     "golang.org/x/net/idna sdk/abi sdk/mimetree",
 	"sdk/testcase":                 "golang.org/x/tools/txtar gopkg.in/yaml.v3 sdk/abi sdk/host",
 	"sdk/templates":                "sdk",
 	"sdk/templates/go":             "sdk/go",

@@ -1,6 +1,10 @@
 package host
 
-import "github.com/wasmta/wasmta/sdk/abi"
+import (
+	"golang.org/x/net/idna"
+
+	"github.com/wasmta/wasmta/sdk/abi"
+)
 
 // An operation is what call can do beside the functions: octets in, octets
 // out. It grows without a new version of the ABI; names are those of a domain,
@@ -12,6 +16,7 @@ type operation struct {
 
 var operations = map[string]operation{
 	"org.wasmta.address.normalize": {abi.AccessAny, (*Call).normalize},
+	"org.wasmta.idna.to_ascii":     {abi.AccessAny, toASCII},
 }
 
 // Has is has: 1 if there is a function or operation of that name, for this
@@ -51,4 +56,14 @@ func (c *Call) Call(op string, in []byte) ([]byte, abi.Errno) {
 func (c *Call) normalize(in []byte) ([]byte, abi.Errno) {
 	address, e := c.path(string(in))
 	return []byte(address), e
+}
+
+// toASCII is org.wasmta.idna.to_ascii: a domain as the DNS has it, in lower case
+// and with A-labels (RFC 5891 §5). What cannot be one is [abi.BadArg].
+func toASCII(_ *Call, in []byte) ([]byte, abi.Errno) {
+	name, err := idna.Lookup.ToASCII(string(in))
+	if err != nil || name == "" {
+		return nil, abi.BadArg
+	}
+	return []byte(name), abi.OK
 }

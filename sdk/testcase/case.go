@@ -119,9 +119,11 @@ type Services struct {
 	KV      *KV
 	DNS     DNS
 	Metrics *Metrics
+	Clock   func() time.Time
 }
 
 // Services are those that a case begins with.
 func (c *Case) Services() Services {
-	return Services{KV: NewKV(c.KV, func() time.Time { return c.Now }), DNS: c.DNS, Metrics: &Metrics{}}
+	clock := func() time.Time { return c.Now }
+	return Services{KV: NewKV(c.KV, clock), DNS: c.DNS, Metrics: &Metrics{}, Clock: clock}
 }

@@ -36,6 +36,25 @@ type Result struct {
 	SessionNotes, Notes, QueuedNotes map[string]string
 }
 
+// Take puts what a hook changed into r.
+func (r *Result) Take(ch host.Changes) {
+	r.From, r.To, r.Sends = ch.Sender, ch.Recipients, ch.Sends
+	r.SessionNotes, r.Notes, r.QueuedNotes = ch.SessionNotes, ch.Notes, ch.QueuedNotes
+	if ch.Message != nil {
+		r.Message = octetsOf(ch.Message)
+	}
+	for _, v := range ch.Variants {
+		r.Variants = append(r.Variants, Variant{To: v.Recipients, Message: octetsOf(v.Message)})
+	}
+}
+
+// octetsOf reads a message from the host to its end.
+func octetsOf(m host.Message) []byte {
+	b := make([]byte, m.Size())
+	n, _ := m.ReadAt(b, 0)
+	return b[:n]
+}
+
 // A Variant is one message for some of the recipients.
 type Variant struct {
 	To      []host.Recipient

@@ -126,20 +126,8 @@ func ask(c *Case, config []byte, r *Result) {
 	}
 	r.Verdict = answer.Verdict.String()
 	r.Reply, r.Reason = answer.Reply, answer.Reason
-	take(r, call.Commit())
+	r.Take(call.Commit())
 	r.Metrics = services.Metrics.Lines()
-}
-
-// take puts what a hook changed into a result.
-func take(r *Result, ch host.Changes) {
-	r.From, r.To, r.Sends = ch.Sender, ch.Recipients, ch.Sends
-	r.SessionNotes, r.Notes, r.QueuedNotes = ch.SessionNotes, ch.Notes, ch.QueuedNotes
-	if ch.Message != nil {
-		r.Message = octetsOf(ch.Message)
-	}
-	for _, v := range ch.Variants {
-		r.Variants = append(r.Variants, testcase.Variant{To: v.Recipients, Message: octetsOf(v.Message)})
-	}
 }
 
 func input(c *Case, config []byte, s testcase.Services, r *Result) host.Input {
@@ -164,11 +152,4 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
-}
-
-// octetsOf reads a message from the host to its end.
-func octetsOf(m host.Message) []byte {
-	b := make([]byte, m.Size())
-	n, _ := m.ReadAt(b, 0)
-	return b[:n]
 }
