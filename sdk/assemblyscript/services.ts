@@ -102,7 +102,8 @@ export namespace kv {
     return out[0];
   }
 
-  // compareAndSwap sets a value if it still is old; what is empty is no value.
+  // compareAndSwap sets a value if it still is old, and gives 1, or 0 if it is
+  // not. An empty old is a key that is not there, an empty value deletes.
   export function compareAndSwap(key: string, old: Uint8Array, value: Uint8Array, ttl: i64 = 0): i32 {
     const k = new Text(key);
     return raw.kv_cas(k.at, k.length, old.dataStart, old.length, value.dataStart, value.length, ttl);

@@ -534,6 +534,8 @@ static inline int32_t mta_kv_del(mta_str key) { return mta_raw_kv_del(key.p, key
 static inline int32_t mta_kv_add(mta_str key, int64_t delta, int64_t ttl_ms, int64_t *now) {
 	return mta_raw_kv_add(key.p, key.n, delta, ttl_ms, now);
 }
+// mta_kv_cas sets a value if it still is the old one, and returns 1, or 0 if it
+// is not. An empty old one is a key that is not there, an empty new one deletes.
 static inline int32_t mta_kv_cas(mta_str key, mta_str old_value, mta_str new_value, int64_t ttl_ms) {
 	return mta_raw_kv_cas(key.p, key.n, old_value.p, old_value.n, new_value.p, new_value.n, ttl_ms);
 }

@@ -271,6 +271,7 @@ inline result<int64_t> add(string_view key, int64_t delta, int64_t ttl_ms = 0) {
 	int32_t n = mta_kv_add(str(key), delta, ttl_ms, &now);
 	return n < 0 ? result<int64_t>::failed(n) : result<int64_t>(now);
 }
+// compare_and_swap gives 1, or 0 if the value is not the old one; see mta_kv_cas.
 inline int32_t compare_and_swap(string_view key, string_view old_value, string_view new_value, int64_t ttl_ms = 0) {
 	return mta_kv_cas(str(key), str(old_value), str(new_value), ttl_ms);
 }

@@ -666,9 +666,10 @@ pub const kv = struct {
         return now;
     }
 
-    /// Sets a value if it still is old; what is empty is no value.
-    pub fn compareAndSwap(key: []const u8, old: []const u8, new: []const u8, ttl_ms: i64) !void {
-        return done(raw.kv_cas(key.ptr, key.len, old.ptr, old.len, new.ptr, new.len, ttl_ms));
+    /// Sets a value if it still is old, and tells whether it was. An empty old is
+    /// a key that is not there, an empty new deletes.
+    pub fn compareAndSwap(key: []const u8, old: []const u8, new: []const u8, ttl_ms: i64) !bool {
+        return try check(raw.kv_cas(key.ptr, key.len, old.ptr, old.len, new.ptr, new.len, ttl_ms)) > 0;
     }
 };
 

@@ -2,14 +2,19 @@ package toolchain
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/testpeer"
 	"github.com/wasmta/wasmta/mta/internal/wasm"
 	"github.com/wasmta/wasmta/sdk/abi"
+	"github.com/wasmta/wasmta/sdk/host"
 )
 
 // toured are the languages that have a tour: those with an SDK that is compiled.
@@ -75,6 +80,9 @@ func checkTour(t *testing.T, module []byte) {
 	if len(answer.Variants) != 1 || !strings.HasPrefix(content(t, answer.Variants[0]), "X-Variant: 1\r\n") {
 		t.Errorf("variants: got %v", answer.Variants)
 	}
+	if len(answer.Sends) != 1 || content(t, answer.Sends[0]) != "Subject: hi\r\n\r\nhi\r\n" {
+		t.Errorf("sends: got %v", answer.Sends)
+	}
 	if answer.Reason != "on tour" {
 		t.Errorf("quarantine: got %q", answer.Reason)
 	}
@@ -137,19 +145,21 @@ retry error
 quarantine 5
 variant 1
 main 0
-send error
+send 0
 kv none error
-kv set error
-kv add error
-kv swap error
-kv now error
-kv remove error
-dns error
+kv set v
+kv add 2
+kv swap 1
+kv now w
+kv remove 0
+dns example.org 16
+second
 `
 
 // tour asks one hook of a module.
 func tour(t *testing.T, module []byte, hook, config string) (*mail.Transaction, mail.Answer) {
 	t.Helper()
+	metrics := measured{}
 	rt, err := wasm.NewRuntime(t.Context(), wasm.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -161,6 +171,7 @@ func tour(t *testing.T, module []byte, hook, config string) (*mail.Transaction, 
 	}()
 	p, err := rt.Load(t.Context(), wasm.LoadOptions{
 		Name: "tour", Wasm: module, Config: []byte(config), Grants: abi.AllGrants.Words(),
+		KV: memory{}, Resolver: records{}, Metrics: metrics,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -170,6 +181,7 @@ func tour(t *testing.T, module []byte, hook, config string) (*mail.Transaction, 
 		Client:  mail.Client{Addr: netip.MustParseAddrPort("192.0.2.1:1234"), Helo: "crepes.fr", Listener: mail.ListenerSMTP},
 		Content: mail.Bytes(tourMessage),
 	}
+	tx.Envelope.ReversePath = mail.Path{Local: "alice", Domain: "crepes.fr"} // what has none is not answered
 	for _, local := range []string{"bob", "eve"} {
 		rcpt := mail.Recipient{Path: mail.Path{Local: local, Domain: "hamburger.edu"}}
 		tx.Envelope.Recipients = append(tx.Envelope.Recipients, rcpt)
@@ -178,5 +190,57 @@ func tour(t *testing.T, module []byte, hook, config string) (*mail.Transaction, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	if tx.Notes["tour"] != "" && (metrics["tours"] != 1 || metrics["length"] != 0.5) {
+		t.Errorf("metrics: got %v", metrics)
+	}
 	return tx, answer
 }
+
+// memory keeps what a tour remembers.
+type memory map[string]string
+
+func (m memory) Get(_ context.Context, key string) ([]byte, error) {
+	v, ok := m[key]
+	if !ok {
+		return nil, host.ErrNotFound
+	}
+	return []byte(v), nil
+}
+
+func (m memory) Set(_ context.Context, key string, value []byte, _ time.Duration) error {
+	m[key] = string(value)
+	return nil
+}
+
+func (m memory) Delete(_ context.Context, key string) error {
+	delete(m, key)
+	return nil
+}
+
+func (m memory) Add(_ context.Context, key string, delta int64, _ time.Duration) (int64, error) {
+	n, _ := strconv.ParseInt(m[key], 10, 64) // empty is zero
+	m[key] = strconv.FormatInt(n+delta, 10)
+	return n + delta, nil
+}
+
+func (m memory) CompareAndSwap(_ context.Context, key string, old, value []byte, _ time.Duration) error {
+	if m[key] != string(old) {
+		return host.ErrConflict
+	}
+	m[key] = string(value)
+	return nil
+}
+
+// records is the DNS of a tour.
+type records struct{}
+
+func (records) Lookup(_ context.Context, qtype uint16, name string) ([]string, error) {
+	return []string{fmt.Sprintf("%s %d", name, qtype), "second"}, nil
+}
+
+// measured has what a tour counts and observes.
+type measured map[string]float64
+
+func (m measured) Count(name string, delta int64) { m[name] += float64(delta) }
+
+func (m measured) Observe(name string, value float64) { m[name] += value }

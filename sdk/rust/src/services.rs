@@ -27,10 +27,12 @@ pub mod kv {
         Ok(now)
     }
 
-    /// Sets a value if it still is `old`; what is empty is no value.
-    pub fn compare_and_swap(key: &[u8], old: &[u8], new: &[u8], ttl_ms: i64) -> Result<()> {
+    /// Sets a value if it still is `old`, and tells whether it was. An empty `old`
+    /// is a key that is not there, an empty `new` deletes.
+    pub fn compare_and_swap(key: &[u8], old: &[u8], new: &[u8], ttl_ms: i64) -> Result<bool> {
         let (k, o, n) = (key, old, new);
-        done(unsafe { raw::kv_cas(k.as_ptr(), k.len(), o.as_ptr(), o.len(), n.as_ptr(), n.len(), ttl_ms) })
+        let swapped = unsafe { raw::kv_cas(k.as_ptr(), k.len(), o.as_ptr(), o.len(), n.as_ptr(), n.len(), ttl_ms) };
+        check(swapped).map(|n| n > 0)
     }
 }
 

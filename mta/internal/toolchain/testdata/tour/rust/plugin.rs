@@ -128,7 +128,7 @@ fn services(out: &mut Lines) -> Result<()> {
     let _ = kv::set(b"k", b"v", 60000);
     out.text("kv set", kv::get(b"k").text());
     out.text("kv add", kv::add(b"n", 2, 0));
-    out.done("kv swap", kv::compare_and_swap(b"k", b"v", b"w", 0));
+    out.text("kv swap", kv::compare_and_swap(b"k", b"v", b"w", 0).map(|swapped| swapped as i32));
     out.text("kv now", kv::get(b"k").text());
     out.done("kv remove", kv::remove(b"k"));
     out.text("dns", mta::dns(16, "example.org").text());

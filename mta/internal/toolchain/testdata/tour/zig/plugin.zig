@@ -147,7 +147,7 @@ fn services(out: *Lines) !void {
     mta.kv.set("k", "v", 60000) catch {};
     try out.maybe("kv set", mta.kv.get(a, "k"));
     try out.number("kv add", mta.kv.add("n", 2, 0));
-    try out.done("kv swap", mta.kv.compareAndSwap("k", "v", "w", 0));
+    try out.yes("kv swap", try mta.kv.compareAndSwap("k", "v", "w", 0));
     try out.maybe("kv now", mta.kv.get(a, "k"));
     try out.done("kv remove", mta.kv.remove("k"));
     try out.text("dns", mta.dns(a, 16, "example.org"));
