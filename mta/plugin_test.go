@@ -7,8 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/daemon"
+	"github.com/wasmta/wasmta/mta/internal/testpeer"
+	"github.com/wasmta/wasmta/sdk/templates"
 )
 
 func TestPluginBuildAndInspect(t *testing.T) {
@@ -53,6 +56,32 @@ func TestPluginBuildAndInspect(t *testing.T) {
 		if code, out, errs := mta("", append([]string{"plugin"}, strings.Fields(args)...)...); code == 0 || out != "" || !strings.Contains(errs, want) {
 			t.Errorf("plugin %s: code %d\n%s%s", args, code, out, errs)
 		}
+	}
+}
+
+// TestANewPluginBuildsAndPassesItsTest does what `mta plugin new` tells people to
+// do, for each language, without a network and in a folder far from here.
+func TestANewPluginBuildsAndPassesItsTest(t *testing.T) {
+	for _, lang := range templates.Languages {
+		t.Run(lang.Name, func(t *testing.T) {
+			testpeer.NeedCompiler(t, lang.Name)
+			folder(t, nil)
+			t.Setenv("GOPROXY", "off")
+			began := time.Now()
+			code, out, errs := mta("", "plugin", "new", "--lang", lang.Name, "sub/greeting")
+			if code != 0 || !strings.Contains(out, "mta test sub/greeting\n") || !strings.Contains(out, "  README.md\n") {
+				t.Fatalf("new: code %d\n%s%s", code, out, errs)
+			}
+			if code, out, errs := mta("", "test", "sub/greeting"); code != 0 || !strings.Contains(out, "ok") {
+				t.Errorf("test: code %d\n%s%s", code, out, errs)
+			}
+			if took := time.Since(began); took > time.Minute {
+				t.Errorf("took %v", took)
+			}
+			if code, _, errs := mta("", "plugin", "new", "--lang", lang.Name, "sub/greeting"); code != 1 || errs != "mta: sub/greeting is there already; choose another name, or remove it\n" {
+				t.Errorf("again: code %d: %s", code, errs)
+			}
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/wasmta/wasmta/mta/internal/cases"
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/wasm"
 	"github.com/wasmta/wasmta/sdk/abi"
@@ -53,7 +54,10 @@ func benchmarkPlugin(b *testing.B, name, yaml string, c mtatest.Case) {
 		b.Fatal(err)
 	}
 	c.Context.Client.Port = 1
-	tx := transactionOf(b, c)
+	tx, err := cases.Transaction(&c)
+	if err != nil {
+		b.Fatal(err)
+	}
 	envelope := tx.Envelope
 	b.ReportAllocs()
 	for b.Loop() {
@@ -64,12 +68,12 @@ func benchmarkPlugin(b *testing.B, name, yaml string, c mtatest.Case) {
 	}
 }
 
-// modules are the plugins that were built for a benchmark.
-var modules = map[string][]byte{}
+// benchModules are the plugins that were built for a benchmark.
+var benchModules = map[string][]byte{}
 
 func buildOnce(b *testing.B, name string) []byte {
-	if modules[name] == nil {
-		modules[name] = buildPlugin(b, filepath.Join("..", "plugins", name))
+	if benchModules[name] == nil {
+		benchModules[name] = buildPlugin(b, filepath.Join("..", "plugins", name))
 	}
-	return modules[name]
+	return benchModules[name]
 }

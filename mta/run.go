@@ -56,7 +56,7 @@ func (c RunCmd) Run(g *Globals) error {
 	if err != nil {
 		return &exitError{code: 2, err: err}
 	}
-	pipe, err := daemon.OpenOffline(ctx, g.Pipeline, now)
+	pipe, err := daemon.OpenOffline(ctx, g.Pipeline, now, pluginLog(g))
 	if err != nil {
 		return err
 	}

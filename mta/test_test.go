@@ -2,19 +2,44 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/wasmta/wasmta/mta/internal/report"
 )
 
-// testedFile is a pipeline with the plugins of the repository, and its tests.
+// modules builds the plugins of testedFile, once.
+var modules = sync.OnceValues(func() (dir string, err error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir = filepath.Join(cache, "wasmta", "test-cache", "mta") // code that is compiled of them stays there too
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	for _, name := range []string{"rewrite", "route"} {
+		if code, _, errs := mta("", "plugin", "build", "../plugins/"+name, "-o", filepath.Join(dir, name+".wasm")); code != 0 {
+			return "", errors.New(errs)
+		}
+	}
+	return dir, nil
+})
+
+// testedFile is a pipeline with plugins of the repository, and its tests.
 func testedFile(t *testing.T, tests string) {
 	t.Helper()
-	root := repository(t)
+	dir, err := modules()
+	if err != nil {
+		t.Fatal(err)
+	}
 	folder(t, map[string]string{
-		"pipeline.yaml": smallFile + strings.ReplaceAll(`plugins: {rewrite: ROOT/plugins/rewrite, route: ROOT/plugins/route}
+		"pipeline.yaml": smallFile + strings.ReplaceAll(`state: DIR
+plugins: {rewrite: DIR/rewrite.wasm, route: DIR/route.wasm}
 pipeline:
   - plugin: rewrite
     config: {footer: {text: "Sent through hamburger.edu"}}
@@ -25,7 +50,7 @@ pipeline:
         - {if: {header: {Subject: "*lottery*"}}, quarantine: smells of a lottery}
         - {if: {header: {Subject: "*bomb*"}}, reject: "No bombs"}
 tests:
-`, "ROOT", root) + tests,
+`, "DIR", dir) + tests,
 		"letter.eml":  "From: alice@crepes.fr\nTo: bob@hamburger.edu\nSubject: =?utf-8?q?cr=C3=AApes?=\n\nBon appetit\n",
 		"lottery.eml": "From: alice@crepes.fr\nTo: bob@hamburger.edu\nSubject: the lottery\n\nYou won\n",
 		"bomb.eml":    "From: alice@crepes.fr\nTo: bob@hamburger.edu\nSubject: a bomb\n\nBoom\n",
@@ -38,9 +63,9 @@ func TestTestsOfThePipelineFile(t *testing.T) {
   - {name: a lottery, message: lottery.eml, expect: {verdict: quarantine, held: smells}}
   - {name: a bomb, message: bomb.eml, expect: {verdict: reject, reply: No bombs}}
 `)
-	code, out, errs := mta("", "test")
-	if code != 0 || errs != "" || strings.Count(out, "ok    a ") != 4 || !strings.HasSuffix(out, "\n4 tests, all ok\n") {
-		t.Errorf("code %d\n%s%s", code, out, errs)
+	code, out, _ := mta("", "test")
+	if code != 0 || strings.Count(out, "ok    a ") != 4 || !strings.HasSuffix(out, "\n4 tests, all ok\n") {
+		t.Errorf("code %d\n%s", code, out)
 	}
 }
 
@@ -52,7 +77,7 @@ func TestATestThatFailsShowsWhatCame(t *testing.T) {
   - {name: nothing to look into, message: bomb.eml, expect: {header: {Subject: x}}}
   - {name: nothing expected, message: bomb.eml}
 `)
-	code, out, errs := mta("", "test")
+	code, out, _ := mta("", "test")
 	want := `    verdict
     - reject
     + accept
@@ -80,20 +105,33 @@ func TestATestThatFailsShowsWhatCame(t *testing.T) {
     + Sent through hamburger.edu
     +
 FAIL  nothing to look into     `
-	if code != 1 || errs != "" || !strings.Contains(out, want) || !strings.Contains(out, "    there is no message to look into\nok    nothing expected") ||
-		!strings.HasSuffix(out, "\n3 tests, 2 failed\n") {
-		t.Errorf("code %d\n%s%s", code, out, errs)
+	if code != 1 || !strings.Contains(out, want) || !strings.Contains(out, "    there is no message to look into\nok    nothing expected") ||
+		!strings.HasSuffix(out, " tests, 2 failed\n") {
+		t.Errorf("code %d\n%s", code, out)
 	}
 	code, out, _ = mta("", "test", "--json")
 	var tests []report.Test
-	if err := json.Unmarshal([]byte(out), &tests); err != nil || code != 1 || len(tests) != 3 || len(tests[0].Failures) != 9 || tests[0].Where != "pipeline.yaml:17" {
+	if err := json.Unmarshal([]byte(out), &tests); err != nil || code != 1 || len(tests) < 3 || len(tests[0].Failures) != 9 || tests[0].Where != "pipeline.yaml:18" {
 		t.Errorf("--json: code %d, %v\n%s", code, err, out)
+	}
+}
+
+func TestCasesThatPluginsShipAreRunWithThePipelines(t *testing.T) {
+	stamp := filepath.Join(repository(t), "plugins/stamp")
+	folder(t, map[string]string{"pipeline.yaml": smallFile + "plugins: {stamp: " + stamp + ", again: " + stamp + "}\npipeline: [{plugin: stamp}]\n"})
+	code, out, errs := mta("", "test")
+	if files, _ := filepath.Glob(stamp + "/testdata/*.txtar"); code != 0 || strings.Count(out, "\nok ")+1 != len(files)+1 || !strings.Contains(out, stamp+"/README.md") {
+		t.Errorf("code %d, want %d cases\n%s%s", code, len(files)+1, out, errs)
+	}
+	folder(t, map[string]string{"pipeline.yaml": smallFile})
+	if code, out, errs := mta("", "test"); code != 0 || out != "0 tests\n" || errs != "mta: neither pipeline.yaml nor its plugins have tests; see `mta test --help`\n" {
+		t.Errorf("without tests: code %d\n%s%s", code, out, errs)
 	}
 }
 
 func TestATestWithoutItsMessageIsAFinding(t *testing.T) {
 	testedFile(t, "  - {name: x, message: gone.eml}\n")
-	if code, out, errs := mta("", "test"); code != 1 || out != "" || errs != "pipeline.yaml:17:24: tests[0].message: open gone.eml: no such file or directory; name the file of a message\n" {
+	if code, out, errs := mta("", "test"); code != 1 || out != "" || errs != "pipeline.yaml:18:24: tests[0].message: open gone.eml: no such file or directory; name the file of a message\n" {
 		t.Errorf("code %d\n%s%s", code, out, errs)
 	}
 }
@@ -154,5 +192,58 @@ func TestRunRefusesWrongFlags(t *testing.T) {
 	}
 	if code, _, errs := mta("", "run", "nosuch.eml"); code != 1 || errs != "mta: open nosuch.eml: no such file or directory\n" {
 		t.Errorf("no file: code %d: %s", code, errs)
+	}
+}
+
+const caseText = `A comment that stays.
+-- config.yaml --
+rules: [{if: {sender: "@crepes.fr"}, reject: "No crepes, please"}]
+-- want --
+`
+
+func TestCasesOfAPlugin(t *testing.T) {
+	root := repository(t)
+	dir := folder(t, map[string]string{
+		"good/testdata/reject.txtar": caseText + "verdict: reject\nreply: 550 5.7.1 No crepes, please\n",
+		"bad/testdata/reject.txtar":  caseText + "verdict: accept\n",
+		"bad/testdata/change.txtar":  caseText + "verdict: reject\nreply: 550 5.7.1 No crepes, please\n-- want.eml --\nSubject: other\n\nHello Bob\n",
+		"none/README.md":             "# Nothing\n",
+		"broken/testdata/x.txtar":    "-- wnt --\n",
+		"documented/README.md":       "# It\n\n```txtar\n" + caseText + "verdict: reject\nreply: 550 5.7.1 No crepes, please\n```\n",
+	})
+	route := filepath.Join(root, "plugins/route")
+	if code, out, errs := mta("", "test", "--plugin", route, "good", "documented", "good/testdata/reject.txtar"); code != 0 ||
+		!strings.Contains(out, "ok    reject   good/testdata/reject.txtar") || !strings.Contains(out, "ok    block 1  documented/README.md") || !strings.HasSuffix(out, "\n3 tests, all ok\n") {
+		t.Errorf("good: code %d\n%s%s", code, out, errs)
+	}
+	code, out, errs := mta("", "test", "--plugin", route, "bad")
+	for _, want := range []string{
+		"FAIL  change  bad/testdata/change.txtar", "    message\n    header\n    - Subject: other\n    + From: Alice <alice@crepes.fr>\n    + To: bob@hamburger.edu\n    + Subject: Hello\n",
+		"FAIL  reject  bad/testdata/reject.txtar", "    result\n    - verdict: accept\n    + verdict: reject\n    + reply: 550 5.7.1 No crepes, please\n", "\n2 tests, 2 failed\n",
+	} {
+		if code != 1 || !strings.Contains(out, want) {
+			t.Errorf("bad: code %d, no %q in\n%s%s", code, want, out, errs)
+		}
+	}
+	if code, out, errs := mta("", "test", "--plugin", route, "--update", "bad"); code != 0 || strings.Count(out, "new   ") != 2 {
+		t.Errorf("--update: code %d\n%s%s", code, out, errs)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "bad/testdata/reject.txtar"))
+	if err != nil || !strings.HasPrefix(string(text), "A comment that stays.\n") || !strings.Contains(string(text), "-- want --\nverdict: reject\n") {
+		t.Errorf("after --update: %v\n%s", err, text)
+	}
+	if code, out, errs := mta("", "test", "--plugin", route, "bad"); code != 0 {
+		t.Errorf("after --update: code %d\n%s%s", code, out, errs)
+	}
+	for args, want := range map[string]string{
+		"none":            "mta: none has no tests; put case files into none/testdata/*.txtar\n",
+		"nowhere":         "mta: stat nowhere: no such file or directory\n",
+		"broken":          "mta: broken/testdata/x.txtar: file wnt: unknown",
+		"none/README.md":  "mta: none/README.md is neither a plugin's folder nor a case file (*.txtar); run the cases of a folder with a module by --plugin\n",
+		"--plugin x.wasm": "mta: --plugin: name the folder of the cases too\n",
+	} {
+		if code, out, errs := mta("", append([]string{"test"}, strings.Fields(args)...)...); code == 0 || out != "" || !strings.HasPrefix(errs, want) {
+			t.Errorf("%s: code %d\ngot  %s%swant %s", args, code, out, errs, want)
+		}
 	}
 }

@@ -25,8 +25,8 @@ type Offline struct {
 // OpenOffline reads a file and loads its pipeline. Everything that differs from
 // run to run in a server is the same here: the clock stands at a time, random
 // octets are those of a seed. What is wrong with the file is
-// [config.Findings].
-func OpenOffline(ctx context.Context, file string, now time.Time) (*Offline, error) {
+// [config.Findings]. The log is told what is built.
+func OpenOffline(ctx context.Context, file string, now time.Time, log *slog.Logger) (*Offline, error) {
 	cfg, findings := LoadConfig(file)
 	if len(findings) > 0 {
 		return nil, findings
@@ -35,7 +35,7 @@ func OpenOffline(ctx context.Context, file string, now time.Time) (*Offline, err
 		return nil, err
 	}
 	o := &Offline{Config: cfg, start: now, clock: now, random: rand.NewChaCha8(seed)}
-	recorder := &offline.Recorder{}
+	recorder := &offline.Recorder{Rest: log.Handler()}
 	o.Runner = &offline.Runner{Recorder: recorder, Hostname: cfg.Hostname, Now: o.now}
 	p, runtime, err := loadPipeline(ctx, cfg, surroundings{
 		tracer: recorder, log: slog.New(recorder), now: o.now, random: o.random,

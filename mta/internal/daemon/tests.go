@@ -17,23 +17,6 @@ import (
 	"github.com/wasmta/wasmta/sdk/mimetree"
 )
 
-// RunTests runs the tests of a pipeline file, in their order. Each begins with
-// plugins that remember nothing.
-func RunTests(ctx context.Context, file string) ([]report.Test, error) {
-	o, err := OpenOffline(ctx, file, offline.Noon)
-	if err != nil {
-		return nil, err
-	}
-	defer o.Close(ctx)
-	tests := make([]report.Test, len(o.Config.Tests))
-	for i := range o.Config.Tests {
-		if tests[i], err = o.test(ctx, i); err != nil {
-			return nil, err
-		}
-	}
-	return tests, nil
-}
-
 // test runs one test. A message that cannot be read is a finding.
 func (o *Offline) test(ctx context.Context, i int) (report.Test, error) {
 	t := &o.Config.Tests[i]

@@ -15,7 +15,10 @@ import (
 // A Recorder makes steps of a report of what a pipeline tells its tracer, and
 // keeps what is logged meanwhile.
 type Recorder struct {
-	mu    sync.Mutex // guards all: guests log from goroutines of their own
+	Rest slog.Handler // what is logged while no message is on its way; nil: nobody wants it
+
+	mu    sync.Mutex // guards what follows: guests log from goroutines of their own
+	runs  bool
 	steps []report.Step
 	notes []string
 	log   []string // of the stage that is being asked
@@ -27,12 +30,13 @@ var _ pipeline.Tracer = (*Recorder)(nil)
 func (r *Recorder) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.steps, r.notes, r.log, r.err = nil, nil, nil, nil
+	r.runs, r.steps, r.notes, r.log, r.err = true, nil, nil, nil, nil
 }
 
 func (r *Recorder) end() ([]report.Step, []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.runs = false
 	return r.steps, r.notes
 }
 
@@ -150,9 +154,15 @@ const pluginLog = "plugin log"
 var known = map[string]bool{"plugin failed": true, "judged": true, "divided": true}
 
 // Handle implements [slog.Handler].
-func (r *Recorder) Handle(_ context.Context, record slog.Record) error {
+func (r *Recorder) Handle(ctx context.Context, record slog.Record) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.runs {
+		if r.Rest == nil {
+			return nil
+		}
+		return r.Rest.Handle(ctx, record)
+	}
 	text := ""
 	var attrs []string
 	record.Attrs(func(a slog.Attr) bool {
