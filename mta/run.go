@@ -24,7 +24,7 @@ type RunCmd struct {
 	Messages []string `arg:"" name:"message" help:"Files with a message each; - is standard input."`
 
 	From    string   `help:"The reverse-path; <> is the null one. Left out: that of the message's fields." placeholder:"PATH"`
-	To      []string `help:"The recipients. Left out: those of the message's fields." placeholder:"ADDRESS"`
+	To      []string `sep:"none" help:"The recipients. Left out: those of the message's fields." placeholder:"ADDRESS"`
 	Client  string   `help:"The client's address." placeholder:"IP"`
 	Name    string   `help:"The client's name in DNS." placeholder:"HOST"`
 	Helo    string   `help:"What the client says in EHLO." placeholder:"HOST"`
@@ -32,8 +32,9 @@ type RunCmd struct {
 	TLS     string   `name:"tls" help:"The version of TLS, as in TLSv1.3." placeholder:"VERSION"`
 	Now     string   `help:"The clock, which stands still: a time such as 2026-11-24T10:00:00Z, or now." default:"2026-11-24T10:00:00Z" placeholder:"TIME"`
 
-	Output string `short:"o" help:"Write what would be queued into this folder." placeholder:"DIR"`
-	JSON   bool   `help:"Print JSON." name:"json"`
+	DNS    []string `name:"dns" sep:"none" help:"A record that DNS has, as in \"crepes.fr TXT v=spf1 -all\"; there is nothing else in it." placeholder:"RECORD"`
+	Output string   `short:"o" help:"Write what would be queued into this folder." placeholder:"DIR"`
+	JSON   bool     `help:"Print JSON." name:"json"`
 }
 
 // Help implements kong's detailed help.
@@ -61,6 +62,13 @@ func (c RunCmd) Run(g *Globals) error {
 		return err
 	}
 	defer pipe.Close(ctx)
+	for _, record := range c.DNS {
+		name, rest, _ := strings.Cut(record, " ")
+		kind, data, _ := strings.Cut(rest, " ")
+		if data == "" || !pipe.AddRecord(name, kind, data) {
+			return &exitError{code: 2, err: fmt.Errorf("--dns: %q is not as in \"crepes.fr TXT v=spf1 -all\"", record)}
+		}
+	}
 	var reports []*report.Report
 	for i, name := range c.Messages {
 		rep, err := c.one(ctx, g, pipe, model, name)

@@ -142,7 +142,7 @@ func (c *Case) records(text string) error {
 		}
 		name, rest, _ := strings.Cut(line, " ")
 		word, data, _ := strings.Cut(strings.TrimSpace(rest), " ")
-		t, ok := dnsType(word)
+		t, ok := DNSType(word)
 		data = strings.TrimSpace(data)
 		if !ok || data == "" {
 			return fmt.Errorf("%q is not as in `example.org MX 10 mx.example.org.`", line)

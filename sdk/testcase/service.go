@@ -167,7 +167,8 @@ var dnsTypes = map[string]uint16{
 	"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "TLSA": 52,
 }
 
-func dnsType(s string) (uint16, bool) {
+// DNSType is the number of a type of records, by its name.
+func DNSType(s string) (uint16, bool) {
 	s = strings.ToUpper(s)
 	if t, ok := dnsTypes[s]; ok {
 		return t, true
@@ -175,6 +176,16 @@ func dnsType(s string) (uint16, bool) {
 	number, ok := strings.CutPrefix(s, "TYPE")
 	n, err := strconv.ParseUint(number, 10, 16)
 	return uint16(n), ok && err == nil
+}
+
+// DNSName is the name of a type of records, or TYPE and its number.
+func DNSName(qtype uint16) string {
+	for name, number := range dnsTypes {
+		if number == qtype {
+			return name
+		}
+	}
+	return "TYPE" + strconv.Itoa(int(qtype))
 }
 
 // Metrics keep what a plugin counts. Safe for concurrent use.

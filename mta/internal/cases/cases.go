@@ -75,6 +75,7 @@ func (p *Plugin) Run(ctx context.Context, c testcase.Case) (testcase.Result, err
 	services := c.Services()
 	plugin, err := runtime.Load(ctx, wasm.LoadOptions{
 		Name: "test", Wasm: p.module, Config: config, Instances: 1, Grants: grants,
+		KV: services.KV, Resolver: services.DNS, Metrics: services.Metrics,
 	})
 	if err != nil {
 		_, refusal, ok := strings.Cut(err.Error(), "refused to start: ")

@@ -9,6 +9,8 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/config"
 	"github.com/wasmta/wasmta/mta/internal/offline"
 	"github.com/wasmta/wasmta/mta/internal/wasm"
+	"github.com/wasmta/wasmta/sdk/host"
+	"github.com/wasmta/wasmta/sdk/testcase"
 )
 
 // An Offline is the pipeline of a file without its server, which takes
@@ -20,6 +22,8 @@ type Offline struct {
 	start   time.Time
 	clock   time.Time
 	random  *rand.ChaCha8
+	stores  map[string]*testcase.KV // by the stage's name
+	dns     testcase.DNS
 }
 
 // OpenOffline reads a file and loads its pipeline. Everything that differs from
@@ -34,11 +38,12 @@ func OpenOffline(ctx context.Context, file string, now time.Time, log *slog.Logg
 	if err := makeFolders(cfg.State); err != nil {
 		return nil, err
 	}
-	o := &Offline{Config: cfg, start: now, clock: now, random: rand.NewChaCha8(seed)}
-	recorder := &offline.Recorder{Rest: log.Handler()}
+	o := &Offline{Config: cfg, start: now, clock: now, random: rand.NewChaCha8(seed), stores: map[string]*testcase.KV{}, dns: testcase.DNS{}}
+	recorder := &offline.Recorder{Rest: log.Handler(), Remembered: o.remembered}
 	o.Runner = &offline.Runner{Recorder: recorder, Hostname: cfg.Hostname, Now: o.now}
 	p, runtime, err := loadPipeline(ctx, cfg, surroundings{
 		tracer: recorder, log: slog.New(recorder), now: o.now, random: o.random,
+		kv: func(stage string) host.KV { return memory{o, stage} }, resolver: records{o}, metrics: func(string) host.Metrics { return counts{o} },
 	})
 	if err != nil {
 		return nil, err
@@ -59,6 +64,23 @@ func (o *Offline) begin(t *config.Test) {
 		o.clock = t.Now
 	}
 	o.random.Seed(seed)
+	clear(o.stores)
+	o.dns = testcase.DNS{}
+	for _, r := range t.DNS {
+		for _, data := range r.Data {
+			o.AddRecord(r.Name, r.Type, data)
+		}
+	}
+}
+
+// AddRecord adds a record to the DNS of the run. It is false for a type that
+// is not known.
+func (o *Offline) AddRecord(name, word, data string) bool {
+	qtype, ok := testcase.DNSType(word)
+	if ok {
+		o.dns.Add(name, qtype, data)
+	}
+	return ok
 }
 
 // Close gives back what the pipeline has.

@@ -40,7 +40,7 @@ func loadPipeline(ctx context.Context, cfg *config.Config, around surroundings) 
 	modules, findings := readPlugins(ctx, cfg, around.log)
 	p := &pipeline.Pipeline{Hostname: cfg.Hostname, Log: around.log, Observer: around.observer, Tracer: around.tracer}
 	for i := range cfg.Pipeline {
-		stage, err := loadStage(ctx, cfg, &cfg.Pipeline[i], modules, runtime)
+		stage, err := loadStage(ctx, cfg, &cfg.Pipeline[i], modules, runtime, around)
 		if err != nil {
 			if !errors.Is(err, errNoModule) { // that has its finding already
 				findings = append(findings, stageFinding(cfg, i, err))
@@ -109,12 +109,12 @@ func pluginFinding(cfg *config.Config, p config.Plugin, err error) config.Findin
 	return cfg.Finding(config.Key("plugins", p.Name), what, cure)
 }
 
-func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules map[string][]byte, runtime *wasm.Runtime) (*pipeline.Stage, error) {
+func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules map[string][]byte, runtime *wasm.Runtime, around surroundings) (*pipeline.Stage, error) {
 	module, ok := modules[s.Plugin]
 	if !ok {
 		return nil, errNoModule
 	}
-	plugin, err := runtime.Load(ctx, wasm.LoadOptions{
+	opts := wasm.LoadOptions{
 		Name: s.Name, Wasm: module, Config: s.Config,
 		Budget: wasm.Budget{
 			Fuel: s.Fuel, HostCalls: s.HostCalls, LogOctets: int(s.LogOctets), Memory: int64(s.Memory), Timeout: s.Timeout,
@@ -122,7 +122,15 @@ func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules
 		Instances: s.Instances, Isolation: wasm.Isolation(s.Isolation),
 		Grants: s.Grant, Folders: folders(s.Folders),
 		Mode: wasm.Mode(s.Mode), Output: s.Output,
-	})
+		Resolver: around.resolver,
+	}
+	if around.kv != nil {
+		opts.KV = around.kv(s.Name)
+	}
+	if around.metrics != nil {
+		opts.Metrics = around.metrics(s.Name)
+	}
+	plugin, err := runtime.Load(ctx, opts)
 	if err != nil {
 		return nil, err
 	}

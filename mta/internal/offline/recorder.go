@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 
@@ -17,11 +18,16 @@ import (
 type Recorder struct {
 	Rest slog.Handler // what is logged while no message is on its way; nil: nobody wants it
 
+	// Remembered is what a stage remembers, in lines; nil: nothing is.
+	Remembered func(stage string) []string
+
 	mu    sync.Mutex // guards what follows: guests log from goroutines of their own
 	runs  bool
 	steps []report.Step
 	notes []string
-	log   []string // of the stage that is being asked
+	log   []string            // of the stage that is being asked
+	count []string            // what it counted
+	store map[string][]string // what each stage remembered at its last step
 	err   error
 }
 
@@ -30,7 +36,26 @@ var _ pipeline.Tracer = (*Recorder)(nil)
 func (r *Recorder) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.runs, r.steps, r.notes, r.log, r.err = true, nil, nil, nil, nil
+	r.runs, r.steps, r.notes, r.log, r.count, r.err = true, nil, nil, nil, nil, nil
+	if r.store == nil {
+		r.store = map[string][]string{}
+	}
+}
+
+// Note adds a line to the notes of the report, once.
+func (r *Recorder) Note(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.notes, text) {
+		r.notes = append(r.notes, text)
+	}
+}
+
+// Counted keeps what the stage that is being asked counts.
+func (r *Recorder) Counted(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.count = append(r.count, text)
 }
 
 func (r *Recorder) end() ([]report.Step, []string) {
@@ -64,12 +89,14 @@ func (r *Recorder) Traced(t pipeline.Trace) {
 		step.Reason = t.Answer.Reason
 	}
 	err := r.compare(&step, &t)
+	r.compareStore(&step)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err == nil {
 		r.err = err
 	}
 	step.Log, r.log = r.log, nil
+	step.Counted, r.count = r.count, nil
 	r.steps = append(r.steps, step)
 }
 
@@ -109,6 +136,17 @@ func (r *Recorder) compare(step *report.Step, t *pipeline.Trace) error {
 		step.Sent = append(step.Sent, q)
 	}
 	return nil
+}
+
+// compareStore finds what the stage remembers now. What it remembered before
+// its first step of a message is what it did at the end of the last one.
+func (r *Recorder) compareStore(step *report.Step) {
+	if r.Remembered == nil {
+		return
+	}
+	now := r.Remembered(step.Stage)
+	step.Remembered = report.DiffLines(r.store[step.Stage], now)
+	r.store[step.Stage] = now
 }
 
 func state(s *pipeline.Snapshot) *report.State {

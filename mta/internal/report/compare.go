@@ -232,6 +232,9 @@ func noteLines(scope string, notes map[string]string) []string {
 	return lines
 }
 
+// DiffLines are the lines that differ.
+func DiffLines(before, after []string) []Line { return changedLines(before, after, 0) }
+
 // changedLines are the lines that differ, with as many of those around them as
 // context says.
 func changedLines(before, after []string, context int) []Line {

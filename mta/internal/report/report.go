@@ -30,19 +30,21 @@ type Report struct {
 
 // A Step is one stage asked one hook.
 type Step struct {
-	Stage   string   `json:"stage"`
-	Hook    string   `json:"hook"`
-	About   string   `json:"about,omitempty"`   // the recipient of on_rcpt; of a message that was divided, the part's recipients
-	Skipped string   `json:"skipped,omitempty"` // why it was not asked
-	Verdict string   `json:"verdict"`
-	Reply   string   `json:"reply,omitempty"`
-	Reason  string   `json:"reason,omitempty"` // of quarantine
-	Error   string   `json:"error,omitempty"`  // why it failed; the verdict is what its on_error makes of that
-	Changes *Changes `json:"changes,omitempty"`
-	Parts   []Queued `json:"divided,omitempty"` // what it divided from the message
-	Sent    []Queued `json:"sent,omitempty"`    // what it sends
-	Log     []string `json:"log,omitempty"`     // "warn: text"
-	Used    Usage    `json:"used"`
+	Stage      string   `json:"stage"`
+	Hook       string   `json:"hook"`
+	About      string   `json:"about,omitempty"`   // the recipient of on_rcpt; of a message that was divided, the part's recipients
+	Skipped    string   `json:"skipped,omitempty"` // why it was not asked
+	Verdict    string   `json:"verdict"`
+	Reply      string   `json:"reply,omitempty"`
+	Reason     string   `json:"reason,omitempty"` // of quarantine
+	Error      string   `json:"error,omitempty"`  // why it failed; the verdict is what its on_error makes of that
+	Changes    *Changes `json:"changes,omitempty"`
+	Parts      []Queued `json:"divided,omitempty"`    // what it divided from the message
+	Sent       []Queued `json:"sent,omitempty"`       // what it sends
+	Log        []string `json:"log,omitempty"`        // "warn: text"
+	Counted    []string `json:"counted,omitempty"`    // "name +1", "name = 0.5"
+	Remembered []Line   `json:"remembered,omitempty"` // of its keys and values
+	Used       Usage    `json:"used"`
 }
 
 // Usage is what a hook call used.

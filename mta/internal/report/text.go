@@ -155,6 +155,10 @@ func (p *page) step(s *Step) {
 	if s.Error == "" && s.Verdict == "continue" && (s.Changes == nil || s.Changes.Empty()) && len(s.Parts)+len(s.Sent) == 0 {
 		p.line(dim, "    nothing changed")
 	}
+	p.section("remembers", s.Remembered)
+	for _, text := range s.Counted {
+		p.line(dim, "    counts "+visible(text))
+	}
 	for _, l := range s.Log {
 		p.line(dim, "    log "+visible(l))
 	}
