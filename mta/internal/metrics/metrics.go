@@ -135,6 +135,7 @@ func (s *Set) Reloaded(ok bool, at time.Time) {
 		return
 	}
 	s.reloads.WithLabelValues("ok").Inc()
+	s.tripped.Reset() // the new pipeline's stages have not failed yet
 	s.Loaded(at)
 }
 

@@ -159,3 +159,28 @@ func TestThePageListsEveryMetric(t *testing.T) {
 		t.Errorf("%s is not up to date (%v); run go generate ./...", name, err)
 	}
 }
+
+// TestTripped holds that the gauge is of the pipeline in use.
+func TestTripped(t *testing.T) {
+	s := full()
+	want := func(when string, lines ...string) {
+		t.Helper()
+		got := read(t, s)
+		for _, line := range lines {
+			if !strings.Contains(got, "\n"+line+"\n") {
+				t.Errorf("%s: missing: %s", when, line)
+			}
+		}
+	}
+	s.Pipeline().Tripped("scan", true)
+	want("tripped", `mta_stage_tripped{stage="scan"} 1`, `mta_stage_trips_total{stage="scan"} 1`)
+	s.Pipeline().Tripped("scan", false)
+	want("recovered", `mta_stage_tripped{stage="scan"} 0`, `mta_stage_trips_total{stage="scan"} 1`)
+	s.Pipeline().Tripped("scan", true)
+	s.Reloaded(false, time.Time{})
+	want("a reload that was refused", `mta_stage_tripped{stage="scan"} 1`, `mta_stage_trips_total{stage="scan"} 2`)
+	s.Reloaded(true, time.Unix(1000, 0))
+	if strings.Contains(read(t, s), `mta_stage_tripped{`) {
+		t.Error("after a reload a stage of the old pipeline is still tripped")
+	}
+}
