@@ -38,7 +38,7 @@ func TestTemplates(t *testing.T) {
 	}
 }
 
-func newPlugin(t *testing.T, l templates.Language) (dir string) {
+func newPlugin(t testing.TB, l templates.Language) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	files, err := l.Files("greeting")
