@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/wasmta/wasmta/sdk"
@@ -67,20 +68,20 @@ func (l Language) Files(plugin string) (map[string][]byte, error) {
 	err := errors.Join(add(out, files, "every", "", named), add(out, files, l.Name, "", named))
 	for to, from := range l.sdk {
 		if err == nil {
-			err = add(out, sdk.Files, from, to, func(b []byte) []byte { return b })
+			err = add(out, sdk.Files, from, to, func(b []byte) []byte { return b }, "mtatest", "testdata")
 		}
 	}
 	return out, err
 }
 
-// add adds a file or the files below a folder; tests of the SDK are left out,
-// and what they alone need.
-func add(out map[string][]byte, fsys fs.FS, from, to string, change func([]byte) []byte) error {
+// add adds a file or the files below a folder, without tests of Go and without
+// some folders.
+func add(out map[string][]byte, fsys fs.FS, from, to string, change func([]byte) []byte, without ...string) error {
 	return fs.WalkDir(fsys, from, func(file string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && d.Name() == "mtatest":
+		case d.IsDir() && slices.Contains(without, d.Name()):
 			return fs.SkipDir
 		case d.IsDir() || strings.HasSuffix(file, "_test.go"):
 			return nil

@@ -32,6 +32,9 @@ func (j *job) out() string { return filepath.Join(j.tmp, "plugin.wasm") }
 // need finds a tool, or says in a [*MissingError] where it is to be had.
 func (j *job) need(ctx context.Context, t tool) (string, error) {
 	path := t.find(ctx, j.dir)
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("build plugin %s: %w", j.dir, err)
+	}
 	if path == "" {
 		return "", &MissingError{Folder: j.dir, Language: j.lang.name, Tool: t.name, Package: t.pkg(), Install: t.install()}
 	}

@@ -62,7 +62,7 @@ func TestTour(t *testing.T) {
 
 func checkTour(t *testing.T, module []byte) {
 	t.Helper()
-	tx, answer := tour(t, module, abi.HookMessage, `{"greeting":"hi \"there\" \u0026 cr\u00eapes"}`)
+	tx, answer := tour(t, module, abi.HookMessage, tourConfig)
 	if got := tx.Notes["tour"]; got != wantTour {
 		t.Errorf("got\n%s\nwant\n%s", got, wantTour)
 	}
@@ -103,10 +103,16 @@ func content(t *testing.T, tx *mail.Transaction) string {
 	return string(b)
 }
 
+const tourConfig = `{"greeting":"hi \"there\" \u0026 cr\u00eapes", "list":[1, {"a,]": [[]], "b": "}"}, "x,]\"}\\"], "n": -42, "nothing": null}`
+
 const wantTour = `version 1
 has 10
 call error
 config hi "there" & crêpes
+items 3
+last x,]"}\
+n 42
+null 1
 log 0
 context crepes.fr
 missing error

@@ -21,6 +21,11 @@ function core(config: mta.Value): void {
   const called = mta.call("org.example.none", octets("x"));
   text("call", called === null ? null : "there");
   text("config", config.text("greeting"));
+  const items = config.get("list")!.items();
+  number("items", items.length);
+  text("last", items[items.length - 1].value.string());
+  number("n", -config.integer("n", 0));
+  number("null", config.get("nothing") === null);
   mta.log(mta.Level.INFO, "on tour");
   number("log", mta.logEnabled(mta.Level.ERROR));
   text("context", mta.context("/client/ehlo"));

@@ -24,6 +24,15 @@ static void core(mta_str config) {
 	number("has", mta_has(MTA_S("hdr_find")) * 10 + mta_has(MTA_S("nope")));
 	text("call", TAKE(mta_call(MTA_S("org.example.none"), MTA_S("x"), ROOM)));
 	text("config", TAKE(mta_json_text(mta_json_get(config, MTA_S("greeting")), ROOM)));
+	mta_json list = mta_json_get(config, MTA_S("list")), item = list;
+	size_t i = 0;
+	int64_t items = 0, n = 0;
+	while (mta_json_each(list, &i, NULL, &item)) items++;
+	number("items", items);
+	text("last", TAKE(mta_json_text(item, ROOM)));
+	mta_json_int(mta_json_get(config, MTA_S("n")), &n);
+	number("n", -n);
+	number("null", mta_json_get(config, MTA_S("nothing")).p == NULL);
 	mta_log(MTA_LEVEL_INFO, MTA_S("on tour"));
 	number("log", mta_log_enabled(MTA_LEVEL_ERROR));
 	text("context", TAKE(mta_ctx_get(MTA_S("/client/ehlo"), ROOM)));

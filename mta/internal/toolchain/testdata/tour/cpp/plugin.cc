@@ -15,6 +15,11 @@ static void core(mta::json config) {
 	number("has", mta_has(MTA_S("hdr_find")) * 10 + mta_has(MTA_S("nope")));
 	text("call", mta::call("org.example.none", "x"));
 	text("config", config["greeting"].text().value_or("error"));
+	auto items = config["list"].items();
+	number("items", static_cast<int64_t>(items.size()));
+	text("last", items.back().second.text().value_or("error"));
+	number("n", -config["n"].integer().value_or(0));
+	number("null", !config["nothing"]);
 	mta::log(MTA_LEVEL_INFO, "on tour");
 	number("log", mta_log_enabled(MTA_LEVEL_ERROR));
 	text("context", mta::context("/client/ehlo"));

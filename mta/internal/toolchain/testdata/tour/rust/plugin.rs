@@ -47,6 +47,11 @@ fn core(out: &mut Lines, config: Value) -> Result<()> {
     out.number("has", mta::has("hdr_find") as i64 * 10 + mta::has("nope") as i64);
     out.text("call", mta::call("org.example.none", b"x").text());
     out.text("config", Ok(config.get("greeting").and_then(|v| v.text()).unwrap_or_default()));
+    let items: Vec<_> = config.get("list").map(|l| l.items().collect()).unwrap_or_default();
+    out.number("items", items.len() as i64);
+    out.text("last", Ok(items.last().and_then(|(_, v)| v.text()).unwrap_or_default()));
+    out.number("n", -config.get("n").and_then(|v| v.integer()).unwrap_or(0));
+    out.number("null", config.get("nothing").is_none());
     mta::log(Level::INFO, "on tour");
     out.number("log", mta::log_enabled(Level::ERROR));
     let mut buf = [0; 64];

@@ -40,15 +40,22 @@ const Lines = struct {
     }
 };
 
+const Config = struct {
+    greeting: []const u8 = "",
+    replace: bool = false,
+    list: []const std.json.Value = &.{},
+    n: i64 = 0,
+    nothing: ?i64 = null,
+};
+
 fn message(a: Allocator) !mta.Verdict {
-    const Config = struct { greeting: []const u8 = "", replace: bool = false };
     const config = try mta.config(Config, a);
     if (config.replace) {
         try mta.replaceMessage("Subject: new\r\n\r\nnew\r\n");
         return .@"continue";
     }
     var out: Lines = .{ .a = a };
-    try core(&out, config.greeting);
+    try core(&out, config);
     try envelope(&out);
     try header(&out);
     try tree(&out);
@@ -58,12 +65,16 @@ fn message(a: Allocator) !mta.Verdict {
     return .@"continue";
 }
 
-fn core(out: *Lines, greeting: []const u8) !void {
+fn core(out: *Lines, config: Config) !void {
     const a = out.a;
     try out.number("version", mta.abiVersion() >> 16);
     try out.number("has", @as(i64, @intFromBool(mta.has("hdr_find"))) * 10 + @intFromBool(mta.has("nope")));
     try out.text("call", mta.call(a, "org.example.none", "x"));
-    try out.text("config", greeting);
+    try out.text("config", config.greeting);
+    try out.number("items", @intCast(config.list.len));
+    try out.text("last", config.list[config.list.len - 1].string);
+    try out.number("n", -config.n);
+    try out.yes("null", config.nothing == null);
     mta.log(.info, "on tour");
     try out.yes("log", mta.logEnabled(.@"error"));
     try out.maybe("context", mta.context(a, "/client/ehlo"));
