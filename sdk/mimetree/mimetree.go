@@ -95,6 +95,8 @@ type Tree struct {
 	text   decoded // the part that was decoded last
 	stream stream  // the same for those that are too large to keep
 
+	interrupt func() error // see Interrupt; nil: nobody is asked
+
 	mu   sync.Mutex // guards view
 	view *content   // what the message is now; nil after an edit
 

@@ -183,6 +183,9 @@ func (t *Tree) decoder(id ID, form Form, c *content) (io.Reader, error) {
 		return nil, err
 	}
 	r := io.Reader(c.open())
+	if t.interrupt != nil {
+		r = &interruptedReader{r, t.interrupt}
+	}
 	if !t.parts[id].structured {
 		if r, err = decodeEncoding(a.encoding, r); err != nil {
 			return nil, err
@@ -196,6 +199,24 @@ func (t *Tree) decoder(id ID, form Form, c *content) (io.Reader, error) {
 		r = transform.NewReader(r, d)
 	}
 	return r, nil
+}
+
+// Interrupt has f asked now and then while a part is decoded, which takes long
+// if the part is large. An error of f ends the decoding, and is what the method
+// returns. nil asks nobody.
+func (t *Tree) Interrupt(f func() error) { t.interrupt = f }
+
+// interruptedReader asks before each read.
+type interruptedReader struct {
+	r   io.Reader
+	ask func() error
+}
+
+func (r *interruptedReader) Read(p []byte) (int, error) {
+	if err := r.ask(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
 }
 
 // decodeEncoding reads what r stands for in a transfer encoding (RFC 2045 §6).

@@ -1,6 +1,9 @@
 package wasm
 
 import (
+	"context"
+	"time"
+
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/sdk/host"
 	"github.com/wasmta/wasmta/sdk/mimetree"
@@ -20,4 +23,30 @@ func open(c mail.Content) (host.Message, error) {
 		return nil, err
 	}
 	return host.Tree(mimetree.Parse(mail.Bytes(b), mimetree.Limits{})), nil
+}
+
+// watched is open for one call: what takes long in a large message ends when
+// the call's time does. release ends the watch.
+func watched(ctx context.Context, open func() (host.Message, error)) (opened func() (host.Message, error), release func()) {
+	deadline, timed := ctx.Deadline()
+	late := func() error {
+		if timed && !time.Now().Before(deadline) {
+			return context.DeadlineExceeded
+		}
+		return ctx.Err()
+	}
+	var tree *mimetree.Tree
+	opened = func() (host.Message, error) {
+		m, err := open()
+		if err == nil {
+			tree = host.TreeOf(m)
+			tree.Interrupt(late)
+		}
+		return m, err
+	}
+	return opened, func() {
+		if tree != nil {
+			tree.Interrupt(nil)
+		}
+	}
 }

@@ -115,7 +115,13 @@ func (p *Plugin) ask(ctx context.Context, w worker, hook string, tx *mail.Transa
 		ctx, cancel = context.WithTimeout(ctx, p.budget.Timeout)
 		defer cancel()
 	}
-	call := host.New(p.input(ctx, hook, tx))
+	in := p.input(ctx, hook, tx)
+	if in.Open != nil {
+		var release func()
+		in.Open, release = watched(ctx, in.Open)
+		defer release()
+	}
+	call := host.New(in)
 	result, err := w.run(ctx, hook, call)
 	if err != nil {
 		call.Rollback()
