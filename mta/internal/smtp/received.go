@@ -37,7 +37,7 @@ func AppendReceived(dst []byte, tx *mail.Transaction, hostname string, now time.
 	dst = append(dst, tx.ID...)
 	if rcpts := tx.Envelope.Recipients; len(rcpts) == 1 { // more would tell them of each other
 		dst = append(dst, "\r\n\tfor <"...)
-		dst = append(dst, rcpts[0].Path.String()...)
+		dst = append(dst, rcpts[0].Original.String()...) // as the client knows it, whatever a hook made of it
 		dst = append(dst, '>')
 	}
 	dst = append(dst, ";\r\n\t"...)

@@ -15,7 +15,7 @@ import (
 )
 
 func TestReceived(t *testing.T) {
-	one := []nouns.Recipient{{Path: nouns.Path{Local: "bob", Domain: "hamburger.edu"}}}
+	one := []nouns.Recipient{{Path: nouns.Path{Local: "robert", Domain: "inside.example"}, Original: nouns.Path{Local: "bob", Domain: "hamburger.edu"}}}
 	v4 := netip.MustParseAddrPort("192.0.2.1:4000")
 	for _, tt := range []struct {
 		name   string
@@ -62,7 +62,7 @@ func TestReceived(t *testing.T) {
 		{
 			name:   "a quoted local part",
 			client: nouns.Client{Addr: v4, Helo: "crepes.fr"},
-			rcpts:  []nouns.Recipient{{Path: nouns.Path{Local: "x@z", Domain: "y"}}},
+			rcpts:  []nouns.Recipient{{Original: nouns.Path{Local: "x@z", Domain: "y"}}},
 			want:   `from crepes.fr ([192.0.2.1]) by hamburger.edu with SMTP id ID for <"x@z"@y>`,
 		},
 	} {
