@@ -139,30 +139,30 @@ func clangLink(ctx context.Context, j *job, clang string, args []string) error {
 
 // findClang finds a clang that has all it needs to make WebAssembly.
 func findClang(ctx context.Context, j *job, cpp bool) (string, error) {
+	var lacks error // what the first one has not
 	clang := tool{name: "clang", programs: clangs, debian: "clang-14", usable: func(ctx context.Context, path string) bool {
-		return clangLacks(ctx, j, path, cpp) == nil
-	}}
-	path, err := j.need(ctx, clang)
-	if err == nil {
-		return path, nil
-	}
-	clang.usable = nil
-	if any, here := j.need(ctx, clang); here == nil { // say what the first one lacks
-		if lacks := clangLacks(ctx, j, any, cpp); lacks != nil {
-			return "", lacks
+		err := clangLacks(ctx, j, path, cpp)
+		if lacks == nil {
+			lacks = err
 		}
+		return err == nil
+	}}
+	for _, p := range clangParts("14", cpp) {
+		clang.debian += " " + p.debian
 	}
-	return "", err
+	path, err := j.need(ctx, clang)
+	if err != nil && lacks != nil {
+		return "", lacks
+	}
+	return path, err
 }
 
-// clangLacks tells what a clang needs that is not here.
-func clangLacks(ctx context.Context, j *job, clang string, cpp bool) error {
-	out, err := j.run(ctx, clang, "-dumpversion")
-	if err != nil {
-		return err
-	}
-	version, _, _ := strings.Cut(strings.TrimSpace(string(out)), ".")
-	parts := []struct{ name, debian, query string }{
+// A clangPart is what clang needs beside itself, and how it is asked where it
+// would take it from.
+type clangPart struct{ name, debian, query string }
+
+func clangParts(version string, cpp bool) []clangPart {
+	parts := []clangPart{
 		{"wasm-ld", "lld-" + version, "-print-prog-name=wasm-ld-" + version},
 		{"wasi-libc", "wasi-libc", "-print-file-name=crt1-reactor.o"},
 		{"compiler-rt for wasm32", "libclang-rt-" + version + "-dev-wasm32", "-print-libgcc-file-name"},
@@ -172,18 +172,31 @@ func clangLacks(ctx context.Context, j *job, clang string, cpp bool) error {
 	if !cpp {
 		parts = parts[:3]
 	}
-	for i, p := range parts {
+	return parts
+}
+
+// clangLacks tells what a clang needs that is not here.
+func clangLacks(ctx context.Context, j *job, clang string, cpp bool) error {
+	out, err := j.run(ctx, clang, "-dumpversion")
+	if err != nil {
+		return err
+	}
+	version, _, _ := strings.Cut(strings.TrimSpace(string(out)), ".")
+	var names, packages []string
+	for i, p := range clangParts(version, cpp) {
 		out, err := j.run(ctx, clang, "--target=wasm32-wasi", p.query)
 		if err != nil {
 			return err
 		}
-		if exists(strings.TrimSpace(string(out))) || i == 0 && hasLinker(ctx, j, clang) {
-			continue
+		if !exists(strings.TrimSpace(string(out))) && !(i == 0 && hasLinker(ctx, j, clang)) {
+			names, packages = append(names, p.name), append(packages, p.debian)
 		}
-		t := tool{name: p.name, debian: p.debian}
-		return &MissingError{Folder: j.dir, Language: j.lang.name, Tool: t.name, Package: t.pkg(), Install: t.install()}
 	}
-	return nil
+	if names == nil {
+		return nil
+	}
+	t := tool{name: strings.Join(names, " and "), debian: strings.Join(packages, " ")}
+	return t.missing(j)
 }
 
 // hasLinker tells whether clang finds wasm-ld by its name without a version.

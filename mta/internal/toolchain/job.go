@@ -36,7 +36,7 @@ func (j *job) need(ctx context.Context, t tool) (string, error) {
 		return "", fmt.Errorf("build plugin %s: %w", j.dir, err)
 	}
 	if path == "" {
-		return "", &MissingError{Folder: j.dir, Language: j.lang.name, Tool: t.name, Package: t.pkg(), Install: t.install()}
+		return "", t.missing(j)
 	}
 	if !slices.Contains(j.tools, path) {
 		j.tools = append(j.tools, path)

@@ -71,9 +71,17 @@ func (t *tool) candidates(dir string) []string {
 	return append(paths, t.fallback...)
 }
 
+// missing says that a job needs the tool, and where it is to be had.
+func (t *tool) missing(j *job) error {
+	return &MissingError{Folder: j.dir, Language: j.lang.name, Tool: t.name, Package: t.pkg(), Install: t.install()}
+}
+
 func (t *tool) pkg() string {
-	if t.npm != "" {
+	switch {
+	case t.npm != "":
 		return "npm package " + t.npm
+	case strings.Contains(t.debian, " "):
+		return "Debian packages " + t.debian
 	}
 	return "Debian package " + t.debian
 }
@@ -90,7 +98,7 @@ type MissingError struct {
 	Folder   string
 	Language string
 	Tool     string // "clang"
-	Package  string // "Debian package clang-14"
+	Package  string // "Debian package nodejs"
 	Install  string // the command that installs it
 }
 
