@@ -127,12 +127,9 @@ func (b *Bundle) check() error {
 	return nil
 }
 
-// Write gives a copy of a module with b as its bundle, and without the one that
-// it had. Equal modules and bundles give equal octets.
-func Write(wasm []byte, b Bundle) ([]byte, error) {
-	if err := b.check(); err != nil {
-		return nil, err
-	}
+// Bare gives a copy of a module without its bundle. Modules that differ in their
+// bundles alone are the same code, which needs to be compiled once.
+func Bare(wasm []byte) ([]byte, error) {
 	out := slices.Clone(wasm[:min(len(wasm), headerLen)])
 	err := sections(wasm, func(section []byte, name string, _ []byte) error {
 		if name != ManifestSection && name != FilesSection {
@@ -140,6 +137,16 @@ func Write(wasm []byte, b Bundle) ([]byte, error) {
 		}
 		return nil
 	})
+	return out, err
+}
+
+// Write gives a copy of a module with b as its bundle, and without the one that
+// it had. Equal modules and bundles give equal octets.
+func Write(wasm []byte, b Bundle) ([]byte, error) {
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	out, err := Bare(wasm)
 	if err != nil {
 		return nil, err
 	}

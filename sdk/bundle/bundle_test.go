@@ -39,6 +39,9 @@ func TestWriteAndRead(t *testing.T) {
 	if !reflect.DeepEqual(*got, want) {
 		t.Errorf("got %+v, want %+v", *got, want)
 	}
+	if bare, err := Bare(once); err != nil || string(bare) != typed {
+		t.Errorf("without the bundle it is another module (%v)", err)
+	}
 	twice, err := Write(once, *got)
 	if err != nil || !bytes.Equal(once, twice) {
 		t.Errorf("written again it is another module (%v)", err)

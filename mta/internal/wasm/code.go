@@ -31,6 +31,11 @@ func (r *Runtime) newCode(wasm []byte) (*code, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b != nil { // what is compiled serves all plugins of one interpreter
+		if wasm, err = bundle.Bare(wasm); err != nil {
+			return nil, err
+		}
+	}
 	if r.unmetered {
 		return &code{wasm: wasm, bundle: b}, nil
 	}
