@@ -113,8 +113,10 @@ interface Message {
   sender: string;
   readonly recipients: Recipient[];
   addRecipient(address: string): Recipient;
-  /** Later edits are for these recipients alone, until variant(). */
-  variant(recipients?: Recipient[]): void;
+  /** A message of their own for these recipients: later edits are of it. Gives its number. */
+  variant(recipients: Recipient[]): number;
+  /** Later edits are of that variant; zero is the message of all others. */
+  select(variant?: number): void;
 
   /** "/client/ip", "/auth/login"…: what is known of the session. */
   context(key: string): string | undefined;
@@ -155,9 +157,9 @@ declare const mta: {
     get(key: string): Uint8Array | undefined;
     text(key: string): string | undefined;
     set(key: string, value: Content, ttl?: number): void;
-    delete(key: string): boolean;
+    delete(key: string): void;
     add(key: string, delta: number, ttl?: number): number;
-    /** False if the value was another one; an empty `old`: there must be none. */
+    /** False if the value was another one. Empty `old`: there is none; empty `value`: delete it. */
     compareAndSet(key: string, old: Content, value: Content, ttl?: number): boolean;
   };
   dns(type: "A" | "AAAA" | "CNAME" | "MX" | "PTR" | "TXT" | number, name: string): string[];

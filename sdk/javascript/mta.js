@@ -11,7 +11,7 @@
   const ADDRESS = -1, STRING = -2, UTF8 = -3, RELEASE = -4, ANSWER = -5, COPY = -6;
   const NOT_FOUND = -1;
   const errors = ["ok", "not found", "bad argument", "wrong stage", "not granted", "limit reached",
-    "timed out", "input/output error", "not supported", "inside a signature"];
+    "timed out", "input/output error", "not supported", "inside a signature", "would be a mail loop"];
 
   /** What the host answers when it cannot do what was asked. */
   class MtaError extends Error {
@@ -66,7 +66,7 @@
   function call(name, ...args) {
     const f = functions[name];
     if (f === undefined) {
-      throw new MtaError(name + " (this plugin was built without it: name its property in the source)", -8);
+      throw new MtaError(name + " (this plugin was built without it: see \"mta: grants\" in the manual)", -8);
     }
     const held = [];
     let at = 8, next = 0;
@@ -293,8 +293,14 @@
       return Array.from({ length: number("rcpt_count") }, (_, i) => new Recipient(number("rcpt_at", i)));
     },
     addRecipient(address) { return new Recipient(number("rcpt_add", address)); },
-    /** Later edits are for these recipients alone, until `variant()`. */
-    variant(recipients = []) { number("variant_select", recipients.length ? number("variant_new", ids(recipients)) : 0); },
+    /** A message of their own for these recipients: later edits are of it. Gives its number. */
+    variant(recipients) {
+      const created = number("variant_new", ids(recipients));
+      this.select(created);
+      return created;
+    },
+    /** Later edits are of that variant; zero is the message of all others. */
+    select(variant = 0) { number("variant_select", variant); },
 
     context(key) { return text("ctx_get", key); },
     get session() { return JSON.parse(text("ctx_json")); },
@@ -352,13 +358,13 @@
       get(key) { return octets("kv_get", key); },
       text(key) { return text("kv_get", key); },
       set(key, value, ttl = 0) { number("kv_set", key, value, ttl); },
-      delete(key) { return found("kv_del", key) !== undefined; },
+      delete(key) { number("kv_del", key); },
       add(key, delta, ttl = 0) {
         number("kv_add", key, delta, ttl);
         return Number(new DataView(out.buffer).getBigInt64(0, true));
       },
-      /** False if the value was another one. Empty `old`: there must be none. */
-      compareAndSet(key, old, value, ttl = 0) { return found("kv_cas", key, old, value, ttl) !== undefined; },
+      /** False if the value was another one. Empty `old`: there is none; empty `value`: delete it. */
+      compareAndSet(key, old, value, ttl = 0) { return number("kv_cas", key, old, value, ttl) === 1; },
     }),
     dns(type, name) {
       const types = { A: 1, CNAME: 5, PTR: 12, MX: 15, TXT: 16, AAAA: 28 };

@@ -24,7 +24,7 @@ import traceback
 NOT_FOUND = -1
 
 _ERRORS = ("ok", "not found", "bad argument", "wrong stage", "not granted", "limit reached",
-           "timed out", "input/output error", "not supported", "inside a signature")
+           "timed out", "input/output error", "not supported", "inside a signature", "would be a mail loop")
 
 
 class Error(Exception):
@@ -440,10 +440,17 @@ class Message:
     def add_recipient(self, address):
         return Recipient(_number("rcpt_add", address))
 
-    def variant(self, recipients=()):
-        """Later edits are for these recipients alone, until variant()."""
+    def variant(self, recipients):
+        """A message of their own for these recipients: later edits are of it.
+        Gives its number."""
         ids = b"".join(r.id.to_bytes(4, "little", signed=True) for r in recipients)
-        _number("variant_select", _number("variant_new", ids) if ids else 0)
+        created = _number("variant_new", ids)
+        self.select(created)
+        return created
+
+    def select(self, variant=0):
+        """Later edits are of that variant; zero is the message of all others."""
+        _number("variant_select", variant)
 
     def context(self, key):
         return _text("ctx_get", key)
@@ -488,7 +495,7 @@ class kv:
 
     @staticmethod
     def delete(key):
-        return _found("kv_del", key) is not None
+        _number("kv_del", key)
 
     @staticmethod
     def add(key, delta, ttl=0):
@@ -499,10 +506,11 @@ class kv:
 
     @staticmethod
     def compare_and_set(key, old, value, ttl=0):
-        """False if the value was another one. An empty `old`: there must be none."""
+        """False if the value was another one. Empty `old`: there is none; empty
+        `value`: delete it."""
         if isinstance(old, bytes) and isinstance(value, bytes):
             old = old.decode()  # one of them can be octets
-        return _found("kv_cas", key, old, value, ttl) is not None
+        return _number("kv_cas", key, old, value, ttl) == 1
 
 
 class metrics:

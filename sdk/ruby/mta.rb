@@ -7,7 +7,7 @@ module MTA
   # What the host answers when it cannot do what was asked.
   class Error < StandardError
     TEXTS = ["ok", "not found", "bad argument", "wrong stage", "not granted", "limit reached",
-             "timed out", "input/output error", "not supported", "inside a signature"].freeze
+             "timed out", "input/output error", "not supported", "inside a signature", "would be a mail loop"].freeze
 
     attr_reader :code
 
@@ -50,7 +50,7 @@ module MTA
       def call(name, *args)
         number, params, result, format = FUNCTIONS[name]
         if number.nil?
-          raise Error.new("#{name} (this plugin was built without it: name its method in the source)", -8)
+          raise Error.new("#{name} (this plugin was built without it: see \"mta: grants\" in the manual)", -8)
         end
 
         frame = [MAGIC, number, RESULT]
@@ -60,7 +60,7 @@ module MTA
           when "p" then frame.push(@out)
           when "s"
             octets = args.shift.to_s
-            frame.push(octets, octets.bytesize)
+            frame.push(octets.empty? ? MAGIC : octets, octets.bytesize) # an empty string has no address
           else frame.push(args.shift)
           end
         end
@@ -306,11 +306,16 @@ module MTA
     def recipients = Array.new(ABI.number(:rcpt_count)) { |i| Recipient.new(ABI.number(:rcpt_at, i)) }
     def add_recipient(address) = Recipient.new(ABI.number(:rcpt_add, address))
 
-    # Later edits are for these recipients alone, until `variant`.
-    def variant(*recipients)
-      ids = recipients.flatten.map(&:id)
-      ABI.number(:variant_select, ids.empty? ? 0 : ABI.number(:variant_new, ids.pack("l<*")))
+    # A message of their own for these recipients: later edits are of it. Gives
+    # its number.
+    def variant(recipients)
+      created = ABI.number(:variant_new, recipients.map(&:id).pack("l<*"))
+      select(created)
+      created
     end
+
+    # Later edits are of that variant; zero is the message of all others.
+    def select(variant = 0) = ABI.number(:variant_select, variant)
 
     def context(key) = ABI.text(:ctx_get, key)
     def session = JSON.parse(ABI.text(:ctx_json))
@@ -446,15 +451,16 @@ module MTA
     class << self
       def get(key) = ABI.octets(:kv_get, key)
       def set(key, value, ttl = 0) = ABI.number(:kv_set, key, value, ttl)
-      def delete(key) = !ABI.found(:kv_del, key).nil?
+      def delete(key) = ABI.number(:kv_del, key)
 
       def add(key, delta, ttl = 0)
         ABI.number(:kv_add, key, delta, ttl)
         ABI.out.unpack1("q<")
       end
 
-      # False if the value was another one. Empty `old`: there must be none.
-      def compare_and_set(key, old, value, ttl = 0) = !ABI.found(:kv_cas, key, old, value, ttl).nil?
+      # False if the value was another one. Empty `old`: there is none; empty
+      # `value`: delete it.
+      def compare_and_set(key, old, value, ttl = 0) = ABI.number(:kv_cas, key, old, value, ttl) == 1
     end
   end
 
@@ -494,12 +500,12 @@ module MTA
   module Adapter
     class << self
       # Evaluates the plugin, and defines on_message and the others before.
-      def load(source, hooks, built)
+      def load(file, hooks, built)
         @names = hooks
         @blocks = {}
         blocks = @blocks
         hooks.each { |hook| MTA.define_singleton_method(hook) { |&block| blocks[hook] = block } }
-        guard { TOPLEVEL_BINDING.eval(source, "plugin.rb", 1) }
+        guard { Kernel.load(file) }
         unlike = @blocks.keys - ["on_load"] - built
         return if unlike.empty?
 

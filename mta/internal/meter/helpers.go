@@ -67,34 +67,32 @@ const (
 	piece
 )
 
-// inPieces is the code of a helper for fill, copy or init. The specification
-// has these trap before they write anything, so the bounds are looked at
-// first, and what is out of bounds is left for the instruction itself to trap.
+// inPieces is the code of a helper for fill, copy or init. One piece is left
+// to the instruction itself. The specification has it trap before it writes
+// anything, so with more pieces the bounds are looked at first.
 func (w *rewriter) inPieces(h helper) []byte {
-	size, shift := int32(pieceOctets), int32(octetsShift)
 	a := &asm{1, 1, i32} // one declaration of locals: the length of the piece
 	if h.onTable() {
-		size, shift = pieceElements, 0
 		w.mark(a)
 	}
+	a.get(length)
+	a.i32(h.most())
+	a.op(opI32LeU)
+	a.block(opIf, noResult)
+	w.pay(a, h, length)
+	a.get(dst, src, length)
+	a.bulk(h.op, h.x, h.y)
+	a.op(opReturn, opEnd)
+
 	w.bounds(a, h)
 	a.block(opLoop, noResult)
 	a.get(length) // the shorter one
-	a.i32(size)
+	a.i32(h.most())
 	a.get(length)
-	a.i32(size)
+	a.i32(h.most())
 	a.op(opI32LtU, opSelect)
 	a.with(opLocalSet, piece)
-
-	a.with(opGlobalGet, w.fuel())
-	a.get(piece)
-	a.i32(shift)
-	a.op(opI32ShrU)
-	a.i32(priceBulk)
-	a.op(opI32Add, opI64ExtendU, opI64Sub)
-	a.with(opGlobalSet, w.fuel())
-	w.look(a)
-
+	w.pay(a, h, piece)
 	w.move(a, h)
 	a.get(length, piece)
 	a.op(opI32Sub)
@@ -102,6 +100,28 @@ func (w *rewriter) inPieces(h helper) []byte {
 	a.with(opBrIf, 0)
 	a.op(opEnd, opEnd)
 	return *a
+}
+
+// most is how long a piece is at most.
+func (h helper) most() int32 {
+	if h.onTable() {
+		return pieceElements
+	}
+	return pieceOctets
+}
+
+// pay charges for a piece of n octets or elements.
+func (w *rewriter) pay(a *asm, h helper, n uint32) {
+	a.with(opGlobalGet, w.fuel())
+	a.get(n)
+	if !h.onTable() {
+		a.i32(octetsShift)
+		a.op(opI32ShrU)
+	}
+	a.i32(priceBulk)
+	a.op(opI32Add, opI64ExtendU, opI64Sub)
+	a.with(opGlobalSet, w.fuel())
+	w.look(a)
 }
 
 // bounds runs the instruction as it was if any of it is out of bounds.

@@ -33,6 +33,7 @@ const (
 	opI32Eq        opcode = 0x46
 	opI32LtU       opcode = 0x49
 	opI32GtU       opcode = 0x4b
+	opI32LeU       opcode = 0x4d
 	opI64LtS       opcode = 0x53
 	opI64GtU       opcode = 0x56
 	opI32Add       opcode = 0x6a

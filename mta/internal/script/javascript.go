@@ -23,7 +23,10 @@ func JavaScript(runtime []byte, source string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := functions(source)
+	list, err := functions(source)
+	if err != nil {
+		return nil, err
+	}
 	js := &quickJS{Linker: l}
 	js.layOut(source, list, built)
 	addDispatch(l, list)

@@ -1,18 +1,22 @@
 package script
 
 import (
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/wasmta/wasmta/mta/internal/linker"
 	"github.com/wasmta/wasmta/sdk/abi"
+	"github.com/wasmta/wasmta/sdk/bundle"
 )
 
-// Ruby makes a plugin of a program in Ruby and ruby.wasm of the npm package
-// @ruby/3.4-wasm-wasi. Equal inputs give equal octets.
-func Ruby(runtime []byte, source string) ([]byte, error) {
+// Ruby makes a plugin of a program in Ruby, whose files are below plugin.rb by
+// their names, and ruby.wasm of the npm package @ruby/3.4-wasm-wasi. Plugins
+// with the same hooks and grants differ in their bundle alone: to compile Ruby
+// takes many seconds, and what is compiled serves all of them. Equal inputs
+// give equal octets.
+func Ruby(runtime []byte, files map[string][]byte) ([]byte, error) {
+	source := string(files["plugin.rb"])
 	l, err := linker.New(runtime)
 	if err != nil {
 		return nil, fmt.Errorf("ruby: %w", err)
@@ -21,9 +25,12 @@ func Ruby(runtime []byte, source string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := functions(source)
+	list, err := functions(source)
+	if err != nil {
+		return nil, err
+	}
 	rb := &rubyVM{Linker: l}
-	rb.layOut(source, list, built)
+	rb.layOut(list, built)
 	addDispatch(l, list)
 	rb.addWrite()
 	rb.addLoad()
@@ -33,7 +40,11 @@ func Ruby(runtime []byte, source string) ([]byte, error) {
 	for _, i := range l.Imports(abi.Module, wasi, handles) {
 		addStub(l, i) // what Ruby asks of a browser
 	}
-	return l.Module()
+	module, err := l.Module()
+	if err != nil {
+		return nil, err
+	}
+	return bundle.Write(module, bundle.Bundle{Mode: bundle.Native, Files: files})
 }
 
 const (
@@ -64,8 +75,8 @@ type rubyVM struct {
 // no look for a library that is not there.
 var rubyArgs = []string{"ruby", "--disable-gems", "-EUTF-8", "-e0"}
 
-func (rb *rubyVM) layOut(source string, list []abi.Function, built []string) {
-	rb.api = rb.block.text(rubyAPI(source, list, built))
+func (rb *rubyVM) layOut(list []abi.Function, built []string) {
+	rb.api = rb.block.text(rubyAPI(list, built))
 	rb.run = rb.block.text("MTA::Adapter.run")
 	rb.args = rb.block.add(strings.Join(rubyArgs, "\x00"))
 	rb.argList = rb.block.reserve(8 * len(rubyArgs))
@@ -75,16 +86,16 @@ func (rb *rubyVM) layOut(source string, list []abi.Function, built []string) {
 	}
 }
 
-// rubyAPI is the API's source, and a call that hands over the plugin.
-func rubyAPI(source string, list []abi.Function, built []string) string {
+// rubyAPI is the API's source, and a call that loads the plugin.
+func rubyAPI(list []abi.Function, built []string) string {
 	var table []string
 	for i, f := range list {
 		table = append(table, fmt.Sprintf("%q => [%d, %q, %q]", f.Name, i, letters(f), letter[f.Result]))
 	}
 	return api("ruby/mta.rb") + fmt.Sprintf(`
 MTA::ABI.functions = { %s }
-MTA::Adapter.load(%q.unpack1("m").force_encoding("UTF-8"), %s, %s)
-`, strings.Join(table, ", "), base64.StdEncoding.EncodeToString([]byte(source)), words(abi.Hooks[:]), words(built))
+MTA::Adapter.load(%q, %s, %s)
+`, strings.Join(table, ", "), bundle.Folder+"/plugin.rb", words(abi.Hooks[:]), words(built))
 }
 
 // words is a list of names in Ruby.

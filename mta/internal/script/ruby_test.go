@@ -13,7 +13,7 @@ const (
 
 func rubyModule(t testing.TB, source string) []byte {
 	t.Helper()
-	module, err := Ruby(interpreter(t, rubyPackage, rubyFile), source)
+	module, err := Ruby(interpreter(t, rubyPackage, rubyFile), map[string][]byte{"plugin.rb": []byte(source)})
 	if err != nil {
 		t.Fatal(err)
 	}

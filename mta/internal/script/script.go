@@ -6,7 +6,6 @@ package script
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/wasmta/wasmta/mta/internal/linker"
@@ -18,54 +17,41 @@ import (
 // are made anew.
 const Version = "1"
 
-// An area is a group of functions of the ABI that operators grant together. A
-// module is refused if it imports what it is not granted, so a plugin gets the
-// areas whose words stand in its source, and no others.
-type area struct {
-	prefixes []string // of the functions' names
-	words    string   // a pattern of those that the API needs for it
+// spoken are the grants beyond the default ones that a plugin needs if a word
+// of the pattern stands in its source: it calls their functions by them.
+var spoken = map[abi.Grant]*regexp.Regexp{
+	abi.GrantSend: regexp.MustCompile(`\bsend(_message)?\b`),
+	abi.GrantKV:   regexp.MustCompile(`\bkv\b`),
+	abi.GrantDNS:  regexp.MustCompile(`\bdns\b`),
 }
 
-var areas = []area{
-	{[]string{"hdr_"}, `headers?`},
-	{[]string{"part_", "blob_", "msg_"}, `root|parts?|attachments|octets|size|replace`},
-	{[]string{"sender_", "rcpt_"}, `senders?|recipients?|addRecipient|add_recipient`},
-	{[]string{"variant_"}, `variants?`},
-	{[]string{"route", "retry_at"}, `route|retryAt|retry_at`},
-	{[]string{"deliver"}, `deliver`},
-	{[]string{"send", "blob_"}, `send`},
-	{[]string{"kv_"}, `kv`},
-	{[]string{"dns"}, `dns`},
-	{[]string{"now_ms", "deadline_ms"}, `now|deadline`},
-	{[]string{"random"}, `random`},
-	{[]string{"counter", "observe"}, `metrics`},
-	{[]string{"call"}, `call`},
-}
+// granted is the comment by which a plugin says what it needs and no more.
+var granted = regexp.MustCompile(`(?m)^\s*(?://|#)\s*mta: grants?\b(.*)$`)
 
-// functions are those that a plugin of this source may call: all that need no
-// grant, and those of the areas that it speaks of.
-func functions(source string) []abi.Function {
-	wanted := func(f abi.Function) bool {
-		common := true
-		for _, a := range areas {
-			if !slices.ContainsFunc(a.prefixes, func(p string) bool {
-				return f.Name == p || strings.HasSuffix(p, "_") && strings.HasPrefix(f.Name, p)
-			}) {
-				continue
-			}
-			if common = false; regexp.MustCompile(`\b(` + a.words + `)\b`).MatchString(source) {
-				return true
-			}
+// functions are those of the ABI that the plugin of this source may call. A
+// module is refused if it imports what it is not granted, so it has those of
+// the default grants and of the grants that it speaks of, or what its comment
+// says.
+func functions(source string) ([]abi.Function, error) {
+	grants := abi.DefaultGrants
+	for grant, words := range spoken {
+		if words.MatchString(source) {
+			grants |= grant
 		}
-		return common
+	}
+	if m := granted.FindStringSubmatch(source); m != nil {
+		var err error
+		if grants, err = abi.ParseGrants(strings.FieldsFunc(m[1], func(r rune) bool { return strings.ContainsRune(", \t\r", r) })...); err != nil {
+			return nil, fmt.Errorf("the comment %q: %w", strings.TrimSpace(m[0]), err)
+		}
 	}
 	var list []abi.Function
 	for _, f := range abi.Functions {
-		if wanted(f) {
+		if grants.Lacks(f.Grant) == 0 {
 			list = append(list, f)
 		}
 	}
-	return list
+	return list, nil
 }
 
 // hooks are those whose name in a script, made by spell, some pattern finds in

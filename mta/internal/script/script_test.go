@@ -40,17 +40,28 @@ func interpreter(t testing.TB, pkg, file string) []byte {
 	return b
 }
 
+func options(module []byte, config string) wasm.LoadOptions {
+	return wasm.LoadOptions{
+		Name: "test", Wasm: module, Config: json.RawMessage(config), Instances: 1, Budget: wasm.Budget{Memory: 256 << 20},
+	}
+}
+
 // load loads a module. What it logs is in the buffer.
 func load(t testing.TB, module []byte, config string) (*wasm.Plugin, *bytes.Buffer) {
 	t.Helper()
-	p, log, err := tryLoad(t, module, config)
+	return loadWith(t, options(module, config))
+}
+
+func loadWith(t testing.TB, opts wasm.LoadOptions) (*wasm.Plugin, *bytes.Buffer) {
+	t.Helper()
+	p, log, err := tryLoad(t, opts)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log)
 	}
 	return p, log
 }
 
-func tryLoad(t testing.TB, module []byte, config string) (*wasm.Plugin, *bytes.Buffer, error) {
+func tryLoad(t testing.TB, opts wasm.LoadOptions) (*wasm.Plugin, *bytes.Buffer, error) {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -68,9 +79,7 @@ func tryLoad(t testing.TB, module []byte, config string) (*wasm.Plugin, *bytes.B
 			t.Error(err)
 		}
 	})
-	p, err := rt.Load(t.Context(), wasm.LoadOptions{
-		Name: "test", Wasm: module, Config: json.RawMessage(config), Instances: 1, Budget: wasm.Budget{Memory: 256 << 20},
-	})
+	p, err := rt.Load(t.Context(), opts)
 	return p, log, err
 }
 

