@@ -55,10 +55,14 @@ func (c *Call) HdrBlock(part int32) ([]byte, abi.Errno) {
 // HdrInsert is hdr_insert: a new field before the one at index. The value is
 // folded, and encoded (RFC 2047) where it is not ASCII.
 func (c *Call) HdrInsert(part, index int32, name, value string) abi.Errno {
+	m, e := c.header(part, abi.AccessEditHeader)
+	if e != abi.OK {
+		return e
+	}
 	if !isFieldName(name) || hasLineBreak(value) {
 		return abi.BadArg
 	}
-	return c.addField(part, len(name)+len(value), 1, func(m Message) abi.Errno {
+	return c.addField(len(name)+len(value), 1, func() abi.Errno {
 		return m.HdrInsert(part, index, name, value)
 	})
 }
@@ -66,22 +70,30 @@ func (c *Call) HdrInsert(part, index int32, name, value string) abi.Errno {
 // HdrInsertRaw is hdr_insert_raw: a whole field, folded by the plugin, with or
 // without the line end after it.
 func (c *Call) HdrInsertRaw(part, index int32, field string) abi.Errno {
+	m, e := c.header(part, abi.AccessEditHeader)
+	if e != abi.OK {
+		return e
+	}
 	field = strings.TrimSuffix(field, "\r\n")
 	name, value, colon := strings.Cut(field, ":")
 	if !colon || !isFieldName(strings.TrimRight(name, " \t")) || !isFolded(value) {
 		return abi.BadArg
 	}
-	return c.addField(part, len(field), 1, func(m Message) abi.Errno {
+	return c.addField(len(field), 1, func() abi.Errno {
 		return m.HdrInsertRaw(part, index, field+"\r\n")
 	})
 }
 
 // HdrSet is hdr_set: a new value for a field, which keeps its name and place.
 func (c *Call) HdrSet(part, index int32, value string) abi.Errno {
+	m, e := c.header(part, abi.AccessEditHeader)
+	if e != abi.OK {
+		return e
+	}
 	if hasLineBreak(value) {
 		return abi.BadArg
 	}
-	return c.addField(part, len(value), 0, func(m Message) abi.Errno {
+	return c.addField(len(value), 0, func() abi.Errno {
 		return m.HdrSet(part, index, value)
 	})
 }
@@ -98,6 +110,9 @@ func (c *Call) HdrRemove(part, index int32) abi.Errno {
 // HdrRemoveAll is hdr_remove_all: all fields of that name; the result is how
 // many there were.
 func (c *Call) HdrRemoveAll(part int32, name string) int32 {
+	if _, e := c.header(part, abi.AccessEditHeader); e != abi.OK {
+		return int32(e)
+	}
 	n := int32(0)
 	for {
 		i := c.HdrFind(part, name, 0)
@@ -137,16 +152,13 @@ func (c *Call) header(part int32, a abi.Access) (Message, abi.Errno) {
 }
 
 // addField runs an edit that makes a header section larger, within the limits.
-func (c *Call) addField(part int32, octets, fields int, f func(Message) abi.Errno) abi.Errno {
-	m, e := c.header(part, abi.AccessEditHeader)
-	if e != abi.OK {
-		return e
-	}
+func (c *Call) addField(octets, fields int, f func() abi.Errno) abi.Errno {
 	if octets > c.limits.FieldOctets || c.headerOctets+octets > c.limits.HeaderOctets ||
 		c.headerAdded+fields > c.limits.FieldsAdded {
 		return abi.Limit
 	}
-	if e = c.edited(f(m)); e == abi.OK {
+	e := c.edited(f())
+	if e == abi.OK {
 		c.headerOctets += octets
 		c.headerAdded += fields
 	}

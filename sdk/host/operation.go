@@ -62,7 +62,7 @@ func (c *Call) normalize(in []byte) ([]byte, abi.Errno) {
 // and with A-labels (RFC 5891 §5). What cannot be one is [abi.BadArg].
 func toASCII(_ *Call, in []byte) ([]byte, abi.Errno) {
 	name, err := idna.Lookup.ToASCII(string(in))
-	if err != nil || name == "" {
+	if err != nil || !isDomainName(name) {
 		return nil, abi.BadArg
 	}
 	return []byte(name), abi.OK

@@ -1,7 +1,9 @@
 package host
 
 import (
+	"encoding/base32"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -119,7 +121,25 @@ func (c *Call) PartWrap(id int32, mediaType string) int32 {
 	if e := c.may(abi.AccessEditPart); e != abi.OK || !isMediaType(mediaType, false) {
 		return int32(orBadArg(e))
 	}
+	if mediaType = strings.TrimRight(mediaType, "; \t"); !strings.Contains(strings.ToLower(mediaType), "boundary") {
+		border, e := c.boundary(id)
+		if e != abi.OK {
+			return int32(e)
+		}
+		mediaType += `; boundary="` + border + `"`
+	}
 	return c.addPart(func(m Message) (int32, abi.Errno) { return m.PartWrap(id, mediaType) })
+}
+
+// boundary is one that no other part has: random, so that nobody can write it
+// into a message beforehand, and with the part's ID and a count, so that two
+// differ where a test's random octets do not.
+func (c *Call) boundary(id int32) (string, abi.Errno) {
+	var b [15]byte
+	if _, err := io.ReadFull(c.in.Random, b[:]); err != nil {
+		return "", abi.IO
+	}
+	return "=_" + base32.StdEncoding.EncodeToString(b[:]) + fmt.Sprintf("_%d_%d", id, c.partsAdded), abi.OK
 }
 
 // addPart runs an edit that makes a part, within the limits.
