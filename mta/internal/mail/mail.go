@@ -238,7 +238,8 @@ type Message struct {
 	Envelope Envelope // Recipients are those of this attempt
 	Content  Content
 	Attempts int               // made so far
-	Notes    map[string]string // those of the queued message. The deliverer may change them; they are kept with what comes of the attempt
+	Notes    map[string]string // those of the queued message; what the deliverer leaves here is kept
+	Sends    []*Transaction    // what plugins send because of the attempt: the deliverer leaves it here
 }
 
 // Outcome is how an attempt ended for one recipient.

@@ -23,7 +23,7 @@ const (
 	maxUpdateWait = 30 * time.Second
 )
 
-// attempt makes one try at an entry, for all recipients without an outcome, and
+// attempt makes one try at an entry, for all recipients that are due, and
 // settles what comes of it.
 func (q *Queue) attempt(ctx context.Context, t task) {
 	e := t.entry
@@ -32,12 +32,24 @@ func (q *Queue) attempt(ctx context.Context, t task) {
 	q.begin(e, cancel)
 	defer q.end(e)
 
-	content, results, err := q.deliver(tried, t)
-	if ctx.Err() != nil && err == nil && undone(results) {
+	o := q.try(tried, t)
+	switch {
+	case o.over:
+	case ctx.Err() != nil && o.err == nil && undone(o.results):
 		q.giveBack(context.WithoutCancel(ctx), e) // cut off: not the peer's fault, so no attempt
-		return
+	default:
+		q.settle(ctx, e, o)
 	}
-	q.settle(ctx, e, content, results, err)
+}
+
+// A trial is what came of an attempt.
+type trial struct {
+	content mail.Content
+	results []mail.Result       // one for each recipient of the entry
+	idle    []bool              // those that were not due
+	sends   []*mail.Transaction // what plugins send because of it
+	err     error               // ours: content that cannot be read, or a panic; it says nothing about the recipients
+	over    bool                // there is nothing to settle
 }
 
 // undone tells whether nothing came of an attempt for any recipient, not even a
@@ -51,65 +63,127 @@ func undone(results []mail.Result) bool {
 	return true
 }
 
-// deliver calls the deliverer. The error is ours: content that cannot be read,
-// or a deliverer that panicked; it says nothing about the recipients.
-func (q *Queue) deliver(ctx context.Context, t task) (content mail.Content, results []mail.Result, err error) {
-	content = t.content
-	if content == nil {
-		if content, err = q.Store.Content(ctx, t.entry.ID); err != nil {
-			return nil, nil, fmt.Errorf("read content: %w", err)
+// try has the message reviewed, if it was not, and then delivered.
+func (q *Queue) try(ctx context.Context, t task) (o trial) {
+	e := t.entry
+	o.idle = make([]bool, len(e.Envelope.Recipients))
+	if o.content = t.content; o.content == nil {
+		if o.content, o.err = q.Store.Content(ctx, e.ID); o.err != nil {
+			o.err = fmt.Errorf("read content: %w", o.err)
+			return o
 		}
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("the attempt panicked: %v", p)
-			q.Log.Error("attempt panicked", "queue_id", t.entry.ID, "err", p, "stack", string(debug.Stack()))
+			o.err = fmt.Errorf("the attempt panicked: %v", p)
+			q.Log.Error("attempt panicked", "queue_id", e.ID, "err", p, "stack", string(debug.Stack()))
 		}
 	}()
-	results = q.Deliverer.Deliver(ctx, t.entry.message(content))
-	return content, results, nil
+	r := q.review(ctx, e, o.content)
+	o.content, o.results, o.over = r.content, r.results, r.over
+	if !o.over && o.results == nil {
+		q.deliver(ctx, e, &o)
+	}
+	return o
 }
 
-// settle draws the consequences of an attempt: DSNs first, then the entry. In
-// this order a crash doubles a DSN and never loses one.
-func (q *Queue) settle(ctx context.Context, e *Entry, content mail.Content, results []mail.Result, failure error) {
+// deliver calls the deliverer for the recipients that are due.
+func (q *Queue) deliver(ctx context.Context, e *Entry, o *trial) {
+	n := len(e.Envelope.Recipients)
+	o.idle = make([]bool, n)
+	o.results = make([]mail.Result, n)
+	now := time.Now()
+	var due []int
+	for i, rcpt := range e.Envelope.Recipients {
+		if o.idle[i] = rcpt.RetryAt.After(now) && !q.expired(e, now); !o.idle[i] {
+			due = append(due, i)
+		}
+	}
+	m := e.message(o.content, due)
+	results := q.Deliverer.Deliver(ctx, m)
+	for k, i := range due {
+		if k < len(results) {
+			o.results[i] = results[k]
+		}
+	}
+	e.Notes, o.sends = m.Notes, m.Sends
+}
+
+func (q *Queue) expired(e *Entry, now time.Time) bool {
+	return !now.Before(e.Received.Add(q.ExpireAfter))
+}
+
+// settle draws the consequences of an attempt: what is sent and DSNs first, then
+// the entry. In this order a crash doubles a DSN and never loses one.
+func (q *Queue) settle(ctx context.Context, e *Entry, o trial) {
 	now := time.Now()
 	e.Attempts++
-	if failure != nil {
+	if o.err != nil {
 		e.Failures++
 	} else {
 		e.Failures = 0
 	}
+	q.originate(context.WithoutCancel(ctx), e, o.sends)
 	// A message is not returned because our own disk cannot be read: it is held
 	// in the end.
-	expired := !now.Before(e.Received.Add(q.ExpireAfter)) && failure == nil
-	s := sort(e, results, failure, expired)
-	q.notify(context.WithoutCancel(ctx), e, content, s, now)
+	s := sort(e, o, q.expired(e, now) && o.err == nil)
+	q.notify(context.WithoutCancel(ctx), e, o.content, s, now)
 	q.reschedule(e, s, now)
 	q.logSettled(e, s, now)
+	q.conclude(e, s, now)
+	if e.Failures >= maxFailures {
+		e.Held = o.err.Error()
+	}
+	if e.Held != "" && len(e.Envelope.Recipients) > 0 {
+		q.logHeld(e)
+	}
+	q.store(ctx, e)
+}
 
+// conclude leaves in e those that are to be tried again.
+func (q *Queue) conclude(e *Entry, s *sorted, now time.Time) {
 	e.Done += len(e.Envelope.Recipients) - len(s.keep)
 	e.Last = e.Last[:0:0]
 	rcpts := make([]mail.Recipient, 0, len(s.keep))
 	for _, o := range s.keep {
 		rcpts = append(rcpts, o.rcpt)
 		e.Last = append(e.Last, o.last(now))
+		if o.result.Hold != "" && e.Held == "" {
+			e.Held = o.result.Hold
+		}
 	}
 	e.Envelope.Recipients = rcpts
-	if e.Failures >= maxFailures {
-		e.Held = failure.Error()
-		q.logHeld(e)
-	}
-	q.store(ctx, e)
 }
 
-// reschedule sets when e is due next: by the schedule, and at the latest when
-// it expires.
+// originate queues what plugins send. What cannot be stored is not sent: the
+// plugin is asked again if the attempt is made again, and nobody was promised
+// more.
+func (q *Queue) originate(ctx context.Context, e *Entry, sends []*mail.Transaction) {
+	for _, tx := range sends {
+		if err := q.put(ctx, newEntry(tx), tx.Content, "sent_by", tx.SentBy, "sent_for", e.ID); err != nil {
+			q.Log.Error("not sent", "queue_id", e.ID, "stage", tx.SentBy, "err", err)
+		}
+	}
+}
+
+// reschedule sets when e is due next: when the first of those that are kept is.
+// That is by the schedule, unless a plugin said otherwise, and at the latest
+// when it expires.
 func (q *Queue) reschedule(e *Entry, s *sorted, now time.Time) {
 	if len(s.keep) == 0 {
 		return
 	}
-	e.Due = now.Add(jittered(q.Schedule.wait(e.Attempts), q.Random()))
+	regular := now.Add(jittered(q.Schedule.wait(e.Attempts), q.Random()))
+	e.Due = time.Time{}
+	for _, o := range s.keep {
+		due := regular
+		if o.rcpt.RetryAt.After(now) {
+			due = o.rcpt.RetryAt
+		}
+		if e.Due.IsZero() || due.Before(e.Due) {
+			e.Due = due
+		}
+	}
 	if end := e.Received.Add(q.ExpireAfter); end.After(now) && e.Due.After(end) {
 		e.Due = end
 	}
@@ -152,9 +226,13 @@ func (q *Queue) write(ctx context.Context, e *Entry) error {
 type outcome struct {
 	rcpt   mail.Recipient
 	result mail.Result // Outcome is one of the constants
+	before *Attempt    // not nil: it was not due, and this is what the one before said
 }
 
 func (o *outcome) last(now time.Time) Attempt {
+	if o.before != nil {
+		return *o.before
+	}
 	r := o.result
 	a := Attempt{At: now, NextHop: r.NextHop, Code: r.Code, Enh: r.Enh, Text: r.Text, Peer: r.Peer}
 	if r.Err != nil {
@@ -172,12 +250,18 @@ type sorted struct {
 
 // sort gives every recipient of e its outcome. Whatever is not known to be
 // final is deferred, and what is deferred too long is expired.
-func sort(e *Entry, results []mail.Result, failure error, expired bool) *sorted {
+func sort(e *Entry, t trial, expired bool) *sorted {
 	s := &sorted{}
 	for i, rcpt := range e.Envelope.Recipients {
-		o := outcome{rcpt: rcpt, result: mail.Result{Err: failure}}
-		if failure == nil && i < len(results) {
-			o.result = results[i]
+		o := outcome{rcpt: rcpt, result: mail.Result{Err: t.err}}
+		switch {
+		case t.idle[i]:
+			o.before = &Attempt{}
+			if last := e.last(i); last != nil {
+				o.before, o.result = &e.Last[i], *last
+			}
+		case t.err == nil && i < len(t.results):
+			o.result = t.results[i]
 		}
 		switch o.result.Outcome {
 		case mail.Delivered, mail.Relayed:
@@ -185,14 +269,21 @@ func sort(e *Entry, results []mail.Result, failure error, expired bool) *sorted 
 		case mail.Bounced, mail.Expired:
 			s.fail = append(s.fail, o)
 		default:
-			o.result.Outcome = mail.Deferred
-			if expired {
-				o.result.Outcome = mail.Expired
-				s.fail = append(s.fail, o)
-			} else {
-				s.keep = append(s.keep, o)
-			}
+			s.defers(o, expired)
 		}
 	}
 	return s
+}
+
+func (s *sorted) defers(o outcome, expired bool) {
+	o.result.Outcome = mail.Deferred
+	if expired {
+		o.result.Outcome = mail.Expired
+		s.fail = append(s.fail, o)
+		return
+	}
+	if o.before == nil {
+		o.rcpt.RetryAt = o.result.RetryAt
+	}
+	s.keep = append(s.keep, o)
 }

@@ -26,6 +26,7 @@ type Entry struct {
 	Done     int       `json:"done,omitempty"`     // recipients with an outcome
 	Failures int       `json:"failures,omitempty"` // attempts in a row that failed here: a panic, content that cannot be read
 	Warned   bool      `json:"warned,omitempty"`   // the sender has been told of the delay
+	Reviewed bool      `json:"reviewed,omitempty"` // the stages after the queue have been asked, or need not be
 
 	// Last is what the last attempt said of each of Envelope.Recipients, in
 	// their order. It is empty before the first attempt.
@@ -101,9 +102,26 @@ func newEntry(tx *mail.Transaction) *Entry {
 	return e
 }
 
-// message is what the deliverer gets to see.
-func (e *Entry) message(content mail.Content) *mail.Message {
-	m := &mail.Message{ID: e.ID, Received: e.Received, Envelope: e.Envelope, Content: content}
-	m.Envelope.Recipients = slices.Clone(e.Envelope.Recipients)
+// message is what the deliverer gets to see of an attempt at some of the
+// recipients, which are given by their places.
+func (e *Entry) message(content mail.Content, places []int) *mail.Message {
+	m := &mail.Message{
+		ID: e.ID, Received: e.Received, Client: e.Client, Envelope: e.Envelope, Content: content,
+		Attempts: e.Attempts, Notes: maps.Clone(e.Notes),
+	}
+	m.Envelope.Recipients = make([]mail.Recipient, len(places))
+	for k, i := range places {
+		m.Envelope.Recipients[k] = e.Envelope.Recipients[i]
+		m.Envelope.Recipients[k].Last = e.last(i)
+	}
 	return m
+}
+
+// last is the result of the last attempt at a recipient; nil if there was none.
+func (e *Entry) last(i int) *mail.Result {
+	if i >= len(e.Last) {
+		return nil
+	}
+	a := e.Last[i]
+	return &mail.Result{Outcome: mail.Deferred, NextHop: a.NextHop, Code: a.Code, Enh: a.Enh, Text: a.Text, Peer: a.Peer}
 }

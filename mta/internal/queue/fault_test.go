@@ -20,7 +20,7 @@ import (
 // A faulty store fails where the test says.
 type faulty struct {
 	queue.Store
-	put, update, claim, content atomic.Pointer[error]
+	put, replace, update, claim, content atomic.Pointer[error]
 }
 
 func fail(p *atomic.Pointer[error], err error) { p.Store(&err) }
@@ -44,6 +44,13 @@ func (s *faulty) PutAll(ctx context.Context, deposits []queue.Deposit) error {
 		return err
 	}
 	return s.Store.PutAll(ctx, deposits)
+}
+
+func (s *faulty) Replace(ctx context.Context, e *queue.Entry, c mail.Content, more []queue.Deposit) error {
+	if err := fault(&s.replace); err != nil {
+		return err
+	}
+	return s.Store.Replace(ctx, e, c, more)
 }
 
 func (s *faulty) Update(ctx context.Context, e *queue.Entry) error {

@@ -54,6 +54,9 @@ func recipients(e *Entry) string {
 func (q *Queue) logSettled(e *Entry, s *sorted, now time.Time) {
 	delay := now.Sub(e.Received)
 	for _, o := range slices.Concat(s.done, s.fail, s.keep) {
+		if o.before != nil {
+			continue
+		}
 		r := o.result
 		if q.Observer != nil {
 			q.Observer.Attempted(r.NextHop, r.Outcome, delay)

@@ -79,12 +79,24 @@ func (q *Queue) report(ctx context.Context, e *Entry, content mail.Content, now 
 	}
 	id := mail.NewQueueID(now)
 	composed := dsn.Compose(q.describe(id, e, content, now, about))
-	notice := &Entry{ID: id, Received: now, Envelope: mail.Envelope{
+	notice := &Entry{ID: id, Received: now, Reviewed: true, Notes: e.Notes, Envelope: mail.Envelope{
 		Recipients: []mail.Recipient{{Path: e.Envelope.ReversePath, Original: e.Envelope.ReversePath}},
 		Body:       composed.Body,
 		UTF8:       composed.UTF8,
 	}}
-	if err := q.put(ctx, notice, composed.Content, "dsn_of", e.ID, "dsn", kind); err != nil {
+	octets := mail.Content(composed.Content)
+	if q.Hooks != nil {
+		tx := notice.transaction(octets)
+		switch q.Hooks.Notice(ctx, tx) {
+		case mail.Discard:
+			q.Log.Info("discarded", "queue_id", id, "dsn_of", e.ID, "dsn", kind)
+			return nil
+		case mail.Quarantine:
+			notice.Held = tx.Hold
+		}
+		octets, notice.Notes = tx.Content, tx.QueuedNotes
+	}
+	if err := q.put(ctx, notice, octets, "dsn_of", e.ID, "dsn", kind); err != nil {
 		return fmt.Errorf("store a DSN: %w", err)
 	}
 	if q.Observer != nil {

@@ -54,6 +54,9 @@ func (q *Queue) Retry(ctx context.Context, who string, f Filter) (int, error) {
 			return errSkip
 		}
 		e.Held, e.Failures, e.Due = "", 0, time.Now()
+		for i := range e.Envelope.Recipients {
+			e.Envelope.Recipients[i].RetryAt = time.Time{}
+		}
 		return q.change(ctx, "retried", who, e)
 	})
 }

@@ -73,6 +73,7 @@ type Queue struct {
 	Lease       time.Duration  // of an active entry; renewed while this process lives
 	Grace       time.Duration  // for attempts in flight once Run is cancelled
 	Observer    Observer       // may be nil
+	Hooks       Hooks          // nil: nobody is asked
 	Random      func() float64 // in [0, 1), for jitter; nil: math/rand/v2
 
 	once    sync.Once

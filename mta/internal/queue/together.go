@@ -8,32 +8,16 @@ import (
 
 // enqueueAll stores tx and all of its More in one operation.
 func (q *Queue) enqueueAll(ctx context.Context, tx *mail.Transaction) error {
-	var all []*newcomer
-	giveUp := func(err error) error {
-		for _, n := range all {
-			q.unreserve(n.straight)
-		}
+	all, err := q.newcomers(append([]*mail.Transaction{tx}, tx.More...), tx)
+	if err != nil {
 		return err
-	}
-	for i, part := range append([]*mail.Transaction{tx}, tx.More...) {
-		if len(part.Envelope.Recipients) == 0 {
-			continue
-		}
-		n, err := q.newcomer(newEntry(part), part.Content, relation(i, part, tx)...)
-		if err != nil {
-			return giveUp(err)
-		}
-		all = append(all, n)
 	}
 	if len(all) == 0 {
 		return errNobody
 	}
-	deposits := make([]Deposit, len(all))
-	for i, n := range all {
-		deposits[i] = Deposit{Entry: n.entry, Content: n.content, Until: n.until}
-	}
-	if err := q.Store.PutAll(ctx, deposits); err != nil {
-		return giveUp(storeError(err))
+	if err := q.Store.PutAll(ctx, deposits(all)); err != nil {
+		q.dismiss(all)
+		return storeError(err)
 	}
 	for _, n := range all {
 		q.welcome(ctx, n)
@@ -41,11 +25,43 @@ func (q *Queue) enqueueAll(ctx context.Context, tx *mail.Transaction) error {
 	return nil
 }
 
+// newcomers are those of parts that have recipients. On error none has a place
+// among the fresh tasks; else they are the caller's to welcome or to dismiss.
+func (q *Queue) newcomers(parts []*mail.Transaction, root *mail.Transaction) (all []*newcomer, err error) {
+	for _, part := range parts {
+		if len(part.Envelope.Recipients) == 0 {
+			continue
+		}
+		n, err := q.newcomer(newEntry(part), part.Content, relation(part, root)...)
+		if err != nil {
+			q.dismiss(all)
+			return nil, err
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
+// dismiss gives back the places of entries that are not stored.
+func (q *Queue) dismiss(all []*newcomer) {
+	for _, n := range all {
+		q.unreserve(n.straight)
+	}
+}
+
+func deposits(all []*newcomer) []Deposit {
+	out := make([]Deposit, len(all))
+	for i, n := range all {
+		out[i] = Deposit{Entry: n.entry, Content: n.content, Until: n.until}
+	}
+	return out
+}
+
 // relation says for the log what a transaction is to the one that the client
 // sent.
-func relation(i int, part, root *mail.Transaction) []any {
+func relation(part, root *mail.Transaction) []any {
 	switch {
-	case i == 0:
+	case part == root:
 		return nil
 	case part.SentBy != "":
 		return []any{"sent_by", part.SentBy, "sent_for", root.ID}
