@@ -147,6 +147,8 @@ func TestCheck(t *testing.T) {
 			want: "pipeline.yaml:4:23: listen.pop3[1]: " + taken.Addr().String() + " is taken; stop what listens there, or choose another port\n"},
 		{name: "a config that the plugin refuses", file: smallFile + "plugins: {stamp: " + stamp + "}\npipeline:\n  - plugin: stamp\n    config: {ad: {X: y}}\n", code: 1,
 			want: "pipeline.yaml:9:13: pipeline[0].config: plugin stamp: on_load: refused to start: unknown key \"ad\"; did you mean \"add\"?\n"},
+		{name: "a plugin that is not granted what it imports", file: smallFile + "plugins: {stamp: " + stamp + "}\npipeline:\n  - plugin: stamp\n    grant: [kv]\n", code: 1,
+			want: "pipeline.yaml:9:12: pipeline[0].grant: plugin stamp: imports "},
 		{name: "a plugin that does not compile", file: smallFile + "plugins:\n  broken: broken\npipeline:\n  - plugin: broken\n", files: broken, code: 1,
 			want: "pipeline.yaml:7:11: plugins.broken: does not build: main.go:4:2: declared and not used: x; mend it in broken; `mta plugin build` shows all that the compiler says\n"},
 		{name: "no Go toolchain", file: smallFile + "plugins:\n  stamp: " + stamp + "\npipeline:\n  - plugin: stamp\n", noGo: true, code: 1,

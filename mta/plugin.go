@@ -117,6 +117,8 @@ func printInfo(w io.Writer, info *daemon.PluginInfo) error {
 
 func grantsText(info *daemon.PluginInfo) string {
 	switch {
+	case info.Mode == "loop":
+		return "a loop can do what its stage grants it"
 	case len(info.Grants) == 0:
 		return "none are needed"
 	case info.Default:

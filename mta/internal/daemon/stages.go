@@ -14,6 +14,7 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/pipeline"
 	"github.com/wasmta/wasmta/mta/internal/toolchain"
 	"github.com/wasmta/wasmta/mta/internal/wasm"
+	"github.com/wasmta/wasmta/sdk/abi"
 )
 
 // compileCondition type-checks a `when:`.
@@ -177,5 +178,18 @@ func stageFinding(cfg *config.Config, i int, err error) config.Finding {
 	if !ok {
 		cure = "see the plugin's README"
 	}
-	return cfg.Finding(config.Key(config.Index("pipeline", i), "config"), what, cure)
+	key := "config"
+	if lacks, ok := errors.AsType[*wasm.GrantError](err); ok {
+		key, cure = "grant", grantCure(cfg.Pipeline[i].Grant, lacks.Lacks)
+	}
+	return cfg.Finding(config.Key(config.Index("pipeline", i), key), what, cure)
+}
+
+// grantCure is the grant that a stage would need.
+func grantCure(has []string, lacks abi.Grant) string {
+	all, err := abi.ParseGrants(has...)
+	if err != nil {
+		return "add " + lacks.String()
+	}
+	return "if it is to have that, write grant: [" + (all | lacks).String() + "]"
 }

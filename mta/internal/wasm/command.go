@@ -47,10 +47,13 @@ func (p *Plugin) newCommand(ctx context.Context) (*command, error) {
 	return c, nil
 }
 
+// stdinGrants are what a program has that reads the message.
+const stdinGrants = abi.GrantHeaders | abi.GrantBody
+
 // commandGrants tells whether the plugin may have what a command is given.
 func (p *Plugin) commandGrants() error {
-	if lacks := p.grants.Lacks(abi.GrantHeaders | abi.GrantBody); lacks != 0 {
-		return fmt.Errorf("is run with the message on stdin, which needs %s; add %s to grant:", theGrants(lacks), lacks)
+	if lacks := p.grants.Lacks(stdinGrants); lacks != 0 {
+		return &GrantError{What: "is run with the message on stdin", Lacks: lacks}
 	}
 	return nil
 }

@@ -23,15 +23,33 @@ func grantsOf(words []string) (abi.Grant, error) {
 // granted tells whether the plugin has all of these grants.
 func (p *Plugin) granted(g abi.Grant) bool { return p.grants.Lacks(g) == 0 }
 
+// A GrantError says that a module is made to use what its stage is not
+// granted.
+type GrantError struct {
+	What  string    // "imports kv_get"
+	Lacks abi.Grant // what that needs beside what the stage has
+}
+
+// Error implements error.
+func (e *GrantError) Error() string {
+	return fmt.Sprintf("%s, which needs %s; add %s to grant:", e.What, theGrants(e.Lacks), e.Lacks)
+}
+
 // checkImports tells whether this server has every function that a module
-// imports, with its type, and whether the plugin may have it.
+// imports, with its type, and whether the plugin may have them.
 func checkImports(imported []api.FunctionDefinition, wasi map[string]api.FunctionDefinition, grants abi.Grant) error {
+	var lacking []string // functions that need more grants
+	var lacks abi.Grant
 	for _, f := range imported {
 		module, name, _ := f.Import()
 		switch {
 		case module == abi.Module:
-			if err := checkImport(name, f, grants); err != nil {
+			known, err := checkImport(name, f)
+			if err != nil {
 				return err
+			}
+			if more := grants.Lacks(known.Grant); more != 0 {
+				lacking, lacks = append(lacking, name), lacks|more
 			}
 		case module == wasi_snapshot_preview1.ModuleName:
 			if _, ok := wasi[name]; !ok {
@@ -45,23 +63,26 @@ func checkImports(imported []api.FunctionDefinition, wasi map[string]api.Functio
 				name, module, abi.Module, wasi_snapshot_preview1.ModuleName)
 		}
 	}
-	return nil
+	switch len(lacking) {
+	case 0:
+		return nil
+	case 1:
+		return &GrantError{What: "imports " + lacking[0], Lacks: lacks}
+	}
+	return &GrantError{What: fmt.Sprintf("imports %s and %d functions more", lacking[0], len(lacking)-1), Lacks: lacks}
 }
 
-func checkImport(name string, f api.FunctionDefinition, grants abi.Grant) error {
+func checkImport(name string, f api.FunctionDefinition) (abi.Function, error) {
 	known, ok := abi.Lookup(name)
 	if !ok {
-		return fmt.Errorf("imports function %s, which plugin ABI %d.%d does not have; it may need a newer server", name, abi.Major, abi.Minor)
+		return known, fmt.Errorf("imports function %s, which plugin ABI %d.%d does not have; it may need a newer server", name, abi.Major, abi.Minor)
 	}
 	params, results := coreTypes(known)
 	if !slices.Equal(params, f.ParamTypes()) || !slices.Equal(results, f.ResultTypes()) {
-		return fmt.Errorf("imports function %s as %s; it is %s", name,
+		return known, fmt.Errorf("imports function %s as %s; it is %s", name,
 			signature(f.ParamTypes(), f.ResultTypes()), signature(params, results))
 	}
-	if lacks := grants.Lacks(known.Grant); lacks != 0 {
-		return fmt.Errorf("imports %s, which needs %s; add %s to grant:", name, theGrants(lacks), lacks)
-	}
-	return nil
+	return known, nil
 }
 
 func theGrants(g abi.Grant) string {
@@ -69,5 +90,6 @@ func theGrants(g abi.Grant) string {
 	if len(words) == 1 {
 		return "the grant " + words[0]
 	}
-	return "the grants " + strings.Join(words, " and ")
+	last := len(words) - 1
+	return "the grants " + strings.Join(words[:last], ", ") + " and " + words[last]
 }

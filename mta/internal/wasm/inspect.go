@@ -17,7 +17,7 @@ type Description struct {
 	Mode     Mode                // what it says of itself: native, command or loop
 	Hooks    []string            // of a native one, without on_load, in the order of a message's life
 	Imports  map[string][]string // functions by their module, in alphabetical order
-	Grants   abi.Grant           // what a stage has to grant it
+	Grants   abi.Grant           // what a stage has to grant it; of a loop, nobody knows before it runs
 	Memory   Pages
 	Sections []Section      // custom ones
 	Bundle   *bundle.Bundle // nil: it has none
@@ -69,21 +69,21 @@ func Inspect(ctx context.Context, module []byte) (*Description, error) {
 // mode finds how the module is asked.
 func (d *Description) mode(compiled wazero.CompiledModule) error {
 	exported := compiled.ExportedFunctions()
-	if d.Bundle != nil {
-		if d.Mode = Mode(d.Bundle.Mode); d.Mode != ModeNative {
-			return nil
-		}
-	}
 	hooks, err := findHooks(exported)
-	if err == nil {
+	if err != nil {
+		return err
+	}
+	_, starts := exported[startFunction]
+	d.Mode = modeOf(d.Bundle, hooks, starts)
+	switch {
+	case d.Mode == ModeCommand:
+		d.Grants |= stdinGrants
+	case d.Mode == ModeNative && len(hooks) == 0:
+		return errNoHook
+	case d.Mode == ModeNative:
 		d.Hooks = hooks
-		return nil
 	}
-	if _, ok := exported["_start"]; ok {
-		d.Mode = ModeCommand
-		return nil
-	}
-	return err
+	return nil
 }
 
 func pagesOf(compiled wazero.CompiledModule) Pages {

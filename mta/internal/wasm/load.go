@@ -191,7 +191,7 @@ func (p *Plugin) choose(exported map[string]api.FunctionDefinition) error {
 	}
 	switch {
 	case p.mode == ModeNative && len(hooks) == 0:
-		return fmt.Errorf("exports no hook, so it would never be asked; a filter exports %s", abi.HookMessage)
+		return errNoHook
 	case p.mode != ModeNative && !starts:
 		return fmt.Errorf("exports no %s, which mode %s runs", startFunction, p.mode)
 	case p.mode == ModeCommand:
@@ -201,6 +201,8 @@ func (p *Plugin) choose(exported map[string]api.FunctionDefinition) error {
 	p.hooks = hooks
 	return nil
 }
+
+var errNoHook = errors.New("exports no hook, so it would never be asked; a filter exports " + abi.HookMessage)
 
 func modeOf(b *bundle.Bundle, hooks []string, starts bool) Mode {
 	switch {

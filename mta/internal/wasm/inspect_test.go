@@ -1,0 +1,54 @@
+package wasm
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/wasmta/wasmta/sdk/abi"
+	"github.com/wasmta/wasmta/sdk/bundle"
+)
+
+func TestInspectSaysWhatAStageHasToGrant(t *testing.T) {
+	var m, c, empty module
+	for _, name := range []string{"kv_get", "hdr_insert", "log"} {
+		m.use(name)
+	}
+	m.fn(abi.HookMessage, i32(0))
+	native := m.bytes()
+	c.fnAs("_start", nil)
+	command := c.bytes()
+	loop, err := bundle.Write(command, bundle.Bundle{Mode: bundle.Loop, Args: []string{"run"}, Files: map[string][]byte{"a": []byte("b")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		module []byte
+		mode   Mode
+		hooks  []string
+		grants abi.Grant
+	}{
+		"a native plugin": {native, ModeNative, []string{abi.HookMessage}, abi.GrantKV | abi.GrantHeaders},
+		"a command":       {command, ModeCommand, nil, abi.GrantHeaders | abi.GrantBody},
+		"a loop":          {loop, ModeLoop, nil, 0},
+	} {
+		d, err := Inspect(t.Context(), tt.module)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if d.Mode != tt.mode || !slices.Equal(d.Hooks, tt.hooks) || d.Grants != tt.grants {
+			t.Errorf("%s: %s with %v needs %v", name, d.Mode, d.Hooks, d.Grants)
+		}
+		if (d.Bundle != nil) != (tt.mode == ModeLoop) || (len(d.Sections) == 2) != (tt.mode == ModeLoop) {
+			t.Errorf("%s: bundle %v, sections %v", name, d.Bundle, d.Sections)
+		}
+	}
+	if d, err := Inspect(t.Context(), native); err != nil || !slices.Equal(d.Imports[abi.Module], []string{"hdr_insert", "kv_get", "log"}) {
+		t.Errorf("imports %v, %v", d, err)
+	}
+	for name, module := range map[string][]byte{"text": []byte("text"), "no hook": empty.bytes()} {
+		if _, err := Inspect(t.Context(), module); err == nil {
+			t.Errorf("%s is taken for a plugin", name)
+		}
+	}
+}
