@@ -86,6 +86,12 @@ export function defer(code: i32, enhanced: string, text: string): i32 {
   return n < 0 ? n : numbers.Verdict.DEFER;
 }
 
+// disconnect refuses and closes the session: 421 is for now, 521 for good.
+export function disconnect(code: i32, enhanced: string, text: string): i32 {
+  const n = reply(code, enhanced, text);
+  return n < 0 ? n : numbers.Verdict.DISCONNECT;
+}
+
 // quarantine accepts the message, and holds it for the operator.
 export function quarantine(reason: string): i32 {
   const r = new Text(reason);

@@ -387,6 +387,11 @@ static inline int32_t mta_defer(int32_t code, mta_str enhanced, mta_str text) {
 	mta_reply(code, enhanced, text);
 	return MTA_DEFER;
 }
+// mta_disconnect closes the session too: 421 is for now, 521 for good.
+static inline int32_t mta_disconnect(int32_t code, mta_str enhanced, mta_str text) {
+	mta_reply(code, enhanced, text);
+	return MTA_DISCONNECT;
+}
 
 // mta_refuse is what on_load returns to keep the server from starting: the
 // operator reads the text.

@@ -123,6 +123,7 @@ inline result<string> call(string_view op, string_view in) {
 // Verdicts with words, and what a hook returns that cannot do its work.
 inline int32_t reject(int32_t code, string_view enhanced, string_view text) { return mta_reject(code, str(enhanced), str(text)); }
 inline int32_t defer(int32_t code, string_view enhanced, string_view text) { return mta_defer(code, str(enhanced), str(text)); }
+inline int32_t disconnect(int32_t code, string_view enhanced, string_view text) { return mta_disconnect(code, str(enhanced), str(text)); }
 inline int32_t quarantine(string_view reason) { return mta_quarantine(str(reason)); }
 inline int32_t refuse(string_view text) { return mta_refuse(str(text)); }
 inline int32_t fail(int32_t err, string_view what) { return mta_fail(err, str(what)); }

@@ -301,6 +301,12 @@ pub fn deferFor(code: i32, enhanced: []const u8, text: []const u8) !Verdict {
     return .@"defer";
 }
 
+/// Refuses and closes the session: 421 is for now, 521 for good.
+pub fn disconnect(code: i32, enhanced: []const u8, text: []const u8) !Verdict {
+    try setReply(code, enhanced, text);
+    return .disconnect;
+}
+
 /// Accepts the message, and holds it for the operator.
 pub fn quarantine(reason: []const u8) !Verdict {
     try done(raw.quarantine(reason.ptr, reason.len));

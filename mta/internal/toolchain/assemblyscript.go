@@ -7,21 +7,26 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 )
 
 var assemblyScript = language{
-	name:     "AssemblyScript",
-	marks:    []string{"plugin.ts", "assembly/index.ts"},
-	program:  "a plugin exports its hooks as functions",
-	recipe:   func() []string { return slices.Concat(ascFlags, sdkDigest("assemblyscript")) },
+	name:    "AssemblyScript",
+	marks:   []string{"plugin.ts", "assembly/index.ts"},
+	program: "a plugin exports its hooks as functions",
+	recipe: func() []string {
+		return slices.Concat(ascFlags, []string{strconv.Itoa(ascPages)}, sdkDigest("assemblyscript"))
+	},
 	manifest: sources,
 	build:    ascBuild,
 	place:    ascPlace,
 }
 
-// ascFlags: memory has room for what a message needs, since memory that grows
-// while a message is handled cannot be reset for the next one.
-var ascFlags = []string{"-O3", "--runtime", "incremental", "--initialMemory", "5", "--exportStart", "_initialize", "--noColors"}
+var ascFlags = []string{"-O3", "--runtime", "incremental", "--exportStart", "_initialize", "--noColors"}
+
+// ascPages is the memory that a module begins with beside its own data: memory
+// that grows while a message is handled cannot be reset for the next one.
+const ascPages = 5
 
 var importsSDK = regexp.MustCompile(`(?m)\bfrom\s+["']mta["']`)
 
@@ -54,7 +59,26 @@ func ascBuild(ctx context.Context, j *job) error {
 		abort = "abort=~lib/mta/index/abort" // that says where
 	}
 	args := slices.Concat([]string{asc, entry}, ascFlags, []string{"--use", abort, "--path", packages, "-o", j.out()})
-	_, err = j.run(ctx, node, args...)
+	return ascRun(ctx, j, node, args)
+}
+
+var ascNeeds = regexp.MustCompile(`Module requires at least '(\d+)' pages of initial memory`)
+
+// ascRun compiles, with more memory if the data alone need it.
+func ascRun(ctx context.Context, j *job, node string, args []string) error {
+	_, err := j.run(ctx, node, append(args, "--initialMemory", strconv.Itoa(ascPages))...)
+	if err == nil {
+		return nil
+	}
+	m := ascNeeds.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	need, err := strconv.Atoi(m[1])
+	if err != nil {
+		return err
+	}
+	_, err = j.run(ctx, node, append(args, "--initialMemory", strconv.Itoa(need+ascPages))...)
 	return err
 }
 

@@ -222,12 +222,17 @@ func TestCommands(t *testing.T) {
 
 // TestLargeData has more data than the memory that modules begin with.
 func TestLargeData(t *testing.T) {
-	testpeer.NeedCompiler(t, "c")
-	dir := source(t, map[string]string{
-		"plugin.c": "#include \"mta.h\"\nstatic char large[1 << 20];\nMTA_HOOK(on_message) { return mta_random(large, sizeof large) < 0; }\n",
-	})
-	if _, err := (&Builder{CacheDir: t.TempDir()}).Build(t.Context(), dir); err != nil {
-		t.Error(err)
+	for _, tt := range []struct{ lang, file, text string }{
+		{"c", "plugin.c", "#include \"mta.h\"\nstatic char large[1 << 20];\nMTA_HOOK(on_message) { return mta_random(large, sizeof large) < 0; }\n"},
+		{"assemblyscript", "plugin.ts", "const large = memory.data(1000000);\nexport function on_message(): i32 {\n  return load<u8>(large);\n}\n"},
+	} {
+		t.Run(tt.lang, func(t *testing.T) {
+			t.Parallel()
+			testpeer.NeedCompiler(t, tt.lang)
+			if _, err := (&Builder{CacheDir: t.TempDir()}).Build(t.Context(), source(t, map[string]string{tt.file: tt.text})); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -52,6 +52,10 @@ func (t *tool) candidates(dir string) []string {
 		}
 	}
 	for _, root := range filepath.SplitList(os.Getenv(ToolsVariable)) {
+		root, err := filepath.Abs(root) // compilers run in the plugin's folder
+		if err != nil {
+			continue
+		}
 		inNode(root)
 		inNode(filepath.Join(root, filepath.FromSlash(t.npm)))
 		for _, name := range t.programs {

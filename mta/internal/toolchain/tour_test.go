@@ -44,6 +44,11 @@ func TestTour(t *testing.T) {
 					t.Errorf("the module does not import %s", f.Name)
 				}
 			}
+			for _, hook := range abi.Hooks {
+				if !bytes.Contains(module, []byte(hook)) {
+					t.Errorf("the module does not export %s", hook)
+				}
+			}
 			checkTour(t, module)
 			if tx, _ := tour(t, module, abi.HookMessage, `{"replace": true}`); content(t, tx) != "Subject: new\r\n\r\nnew\r\n" {
 				t.Errorf("replaced: got %q", content(t, tx))
@@ -51,6 +56,10 @@ func TestTour(t *testing.T) {
 			_, answer := tour(t, module, abi.HookRcpt, `{}`)
 			if answer.Verdict != mail.Reject || answer.Code != 550 || answer.Enh != "5.1.1" || answer.Text != "No tour" {
 				t.Errorf("reject: got %+v", answer)
+			}
+			_, answer = tour(t, module, abi.HookHelo, `{}`)
+			if answer.Verdict != mail.Disconnect || answer.Code != 421 {
+				t.Errorf("disconnect: got %+v", answer)
 			}
 			_, answer = tour(t, module, abi.HookMail, `{}`)
 			if answer.Verdict != mail.Defer || answer.Code != 450 || answer.Enh != "4.2.0" || answer.Text != "Later" {

@@ -117,6 +117,11 @@ pub fn defer(code: i32, enhanced: &str, text: &str) -> Result<Verdict> {
     reply(code, enhanced, text).map(|_| Verdict::DEFER)
 }
 
+/// Refuses and closes the session: 421 is for now, 521 for good.
+pub fn disconnect(code: i32, enhanced: &str, text: &str) -> Result<Verdict> {
+    reply(code, enhanced, text).map(|_| Verdict::DISCONNECT)
+}
+
 /// Accepts the message, and holds it for the operator.
 pub fn quarantine(reason: &str) -> Result<Verdict> {
     crate::done(unsafe { raw::quarantine(reason.as_ptr(), reason.len()) }).map(|_| Verdict::QUARANTINE)

@@ -134,3 +134,23 @@ export function on_rcpt(): i32 {
 export function on_mail(): i32 {
   return mta.defer(450, "4.2.0", "Later");
 }
+
+export function on_helo(): i32 {
+  return mta.disconnect(421, "4.3.2", "Closed");
+}
+
+function other(): i32 {
+  return mta.Verdict.CONTINUE;
+}
+
+export {
+  other as on_connect,
+  other as on_auth,
+  other as on_data,
+  other as on_headers,
+  other as on_route,
+  other as on_local,
+  other as on_delivery,
+  other as on_dsn,
+  other as on_disconnect,
+};

@@ -136,3 +136,15 @@ MTA_HOOK(on_message) {
 // What a verdict needs beside.
 MTA_HOOK(on_rcpt) { return mta_reject(550, MTA_S("5.1.1"), MTA_S("No tour")); }
 MTA_HOOK(on_mail) { return mta_defer(450, MTA_S("4.2.0"), MTA_S("Later")); }
+MTA_HOOK(on_helo) { return mta_disconnect(421, MTA_S("4.3.2"), MTA_S("Closed")); }
+
+#define OTHER(hook) MTA_HOOK(hook) { return MTA_CONTINUE; }
+OTHER(on_connect)
+OTHER(on_auth)
+OTHER(on_data)
+OTHER(on_headers)
+OTHER(on_route)
+OTHER(on_local)
+OTHER(on_delivery)
+OTHER(on_dsn)
+OTHER(on_disconnect)

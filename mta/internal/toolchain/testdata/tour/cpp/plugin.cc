@@ -122,3 +122,15 @@ MTA_HOOK(on_message) {
 
 MTA_HOOK(on_rcpt) { return mta::reject(550, "5.1.1", "No tour"); }
 MTA_HOOK(on_mail) { return mta::defer(450, "4.2.0", "Later"); }
+MTA_HOOK(on_helo) { return mta::disconnect(421, "4.3.2", "Closed"); }
+
+#define OTHER(hook) MTA_HOOK(hook) { return MTA_CONTINUE; }
+OTHER(on_connect)
+OTHER(on_auth)
+OTHER(on_data)
+OTHER(on_headers)
+OTHER(on_route)
+OTHER(on_local)
+OTHER(on_delivery)
+OTHER(on_dsn)
+OTHER(on_disconnect)

@@ -4,6 +4,16 @@ mta::on_load!(load);
 mta::on_message!(message);
 mta::on_rcpt!(rcpt);
 mta::on_mail!(mail);
+mta::on_helo!(helo);
+mta::on_connect!(other);
+mta::on_auth!(other);
+mta::on_data!(other);
+mta::on_headers!(other);
+mta::on_route!(other);
+mta::on_local!(other);
+mta::on_delivery!(other);
+mta::on_dsn!(other);
+mta::on_disconnect!(other);
 
 fn load() {}
 
@@ -149,3 +159,9 @@ fn rcpt() -> Result<Verdict> {
 fn mail() -> Result<Verdict> {
     mta::defer(450, "4.2.0", "Later")
 }
+
+fn helo() -> Result<Verdict> {
+    mta::disconnect(421, "4.3.2", "Closed")
+}
+
+fn other() {}

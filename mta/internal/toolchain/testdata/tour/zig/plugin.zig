@@ -7,6 +7,16 @@ comptime {
     mta.onMessage(message);
     mta.onRcpt(rcpt);
     mta.onMail(mail);
+    mta.onHelo(helo);
+    mta.onConnect(other);
+    mta.onAuth(other);
+    mta.onData(other);
+    mta.onHeaders(other);
+    mta.onRoute(other);
+    mta.onLocal(other);
+    mta.onDelivery(other);
+    mta.onDsn(other);
+    mta.onDisconnect(other);
 }
 
 fn load(_: Allocator) !void {}
@@ -172,4 +182,12 @@ fn rcpt(_: Allocator) !mta.Verdict {
 
 fn mail(_: Allocator) !mta.Verdict {
     return mta.deferFor(450, "4.2.0", "Later");
+}
+
+fn helo(_: Allocator) !mta.Verdict {
+    return mta.disconnect(421, "4.3.2", "Closed");
+}
+
+fn other(_: Allocator) !mta.Verdict {
+    return .@"continue";
 }
