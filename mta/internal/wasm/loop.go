@@ -169,7 +169,6 @@ func (l *loop) run(ctx context.Context, hook string, call *host.Call) (int32, er
 			message = nil
 		}
 	}
-	l.inst.gauge.calls = 0
 	if err := l.ask(ctx, hook, f, message); err != nil {
 		return 0, err
 	}

@@ -119,7 +119,7 @@ func results(f abi.Function, stack []uint64, memory segments) (frame, error) {
 	for _, param := range f.Params {
 		switch param.Kind {
 		case abi.Out:
-			octets = written(f.Name, n, memory[at])
+			octets = written(n, memory[at])
 			at++
 		case abi.OutI64:
 			v := int64(binary.LittleEndian.Uint64(memory[at]))
@@ -133,14 +133,11 @@ func results(f abi.Function, stack []uint64, memory segments) (frame, error) {
 }
 
 // written is what a function put into a buffer.
-func written(name string, n int64, buffer []byte) []byte {
-	switch {
-	case name == "random" && n == 0: // fills it all
-		return buffer
-	case n > 0 && n <= int64(len(buffer)):
-		return buffer[:n]
+func written(n int64, buffer []byte) []byte {
+	if n <= 0 || n > int64(len(buffer)) {
+		return nil
 	}
-	return nil
+	return buffer[:n]
 }
 
 // number is a JSON number as a parameter of that kind.
