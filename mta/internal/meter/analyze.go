@@ -10,6 +10,8 @@ type function struct {
 	indirect []uint32 // types it calls indirectly, each once
 	frame    int64    // octets of stack, estimated
 	cyclic   bool     // it can be on the stack more than once
+	locals   uint32   // with the parameters
+	scratch  bool     // it needs a local more, for the length of a bulk instruction
 }
 
 // The frame of a function is estimated: wazero gives each value that has to
@@ -52,7 +54,8 @@ func analyze(m *module) ([]function, error) {
 
 // body reads one function into a.fn.
 func (a *analyst) body(b *body, typ funcType) error {
-	a.fn = function{frame: frameFixed + frameLocal*int64(b.count+len(typ.params))}
+	locals := b.count + len(typ.params)
+	a.fn = function{frame: frameFixed + frameLocal*int64(locals), locals: uint32(locals)}
 	a.p.reset()
 	a.prev.op = opNop
 	r := &reader{b: b.code, base: b.offset}
@@ -147,11 +150,15 @@ func (a *analyst) refer(r *reader) {
 			r.failf("ref.func of function %d, which is not declared", in.x)
 		}
 		a.referenced[in.x] = true
+	case opLocalGet, opLocalSet, opLocalTee:
+		m.check(r, "local", in.x, int(a.fn.locals))
 	case opGlobalGet, opGlobalSet:
 		m.check(r, "global", in.x, m.globalCount())
 	case opMemoryInit, opMemoryCopy, opMemoryFill:
 		if n, ok := inline(&a.prev); ok {
 			p.add(priceBulk + n>>octetsShift)
+		} else {
+			a.fn.scratch = true
 		}
 	case opTableInit:
 		m.check(r, "table", in.y, m.tableCount())

@@ -104,7 +104,8 @@ type emitter struct {
 // body writes function i, with its locals.
 func (e *emitter) body(i int) {
 	b := &e.m.code[i]
-	*e = emitter{rewriter: e.rewriter, fn: &e.fns[i], r: reader{b: b.code}, in: e.in, out: append(e.out[:0], b.locals...)}
+	*e = emitter{rewriter: e.rewriter, fn: &e.fns[i], r: reader{b: b.code}, in: e.in, out: e.out[:0]}
+	e.locals(b)
 	typ := e.m.types[e.m.funcs[i]]
 	e.prologue(typ)
 	charges := e.fn.charges
@@ -123,6 +124,19 @@ func (e *emitter) body(i int) {
 	}
 	e.flush(len(e.r.b))
 	e.epilogue()
+}
+
+// locals writes the declarations of locals.
+func (e *emitter) locals(b *body) {
+	if !e.fn.scratch {
+		e.out = append(e.out, b.locals...)
+		return
+	}
+	r := reader{b: b.locals}
+	groups := r.u32()
+	e.out = appendU32(e.out, groups+1)
+	e.out = append(e.out, b.locals[r.pos:]...)
+	e.out = append(e.out, 1, i32)
 }
 
 // prologue charges the entry. A function that can be on the stack more than
@@ -204,7 +218,7 @@ func (e *emitter) instr() {
 		e.mark(e.before())
 	case opMemoryInit, opMemoryCopy, opMemoryFill:
 		if _, ok := inline(&e.prev); !ok {
-			e.replace().with(opCall, e.helper(in.op, in.x, in.y))
+			e.short(e.replace(), helper{in.op, in.x, in.y}, e.fn.locals)
 		}
 	case opMemoryGrow, opTableInit, opTableCopy, opTableFill, opTableGrow:
 		e.replace().with(opCall, e.helper(in.op, in.x, in.y))

@@ -17,6 +17,23 @@ var helperNames = map[opcode]string{
 	opTableGrow: "table.grow", opTableInit: "table.init", opTableCopy: "table.copy", opTableFill: "table.fill",
 }
 
+// short stands for a bulk instruction on memory in a function with the local n
+// to spare: when the length on the stack is small, which it mostly is, the
+// instruction itself; else a call of the helper.
+func (w *rewriter) short(a *asm, h helper, n uint32) {
+	a.with(opLocalTee, n)
+	a.i32(inlineOctets)
+	a.op(opI32LeU)
+	a.block(opIf, int64(w.typ(string([]byte{i32, i32}), "")))
+	w.pay(a, h, n)
+	a.get(n)
+	a.bulk(h.op, h.x, h.y)
+	a.op(opElse)
+	a.get(n)
+	a.with(opCall, w.helper(h.op, h.x, h.y))
+	a.op(opEnd)
+}
+
 // helper is the index of the function that stands for the instruction.
 func (w *rewriter) helper(op opcode, x, y uint32) uint32 {
 	h := helper{op, x, y}
@@ -80,6 +97,7 @@ func (w *rewriter) inPieces(h helper) []byte {
 	a.op(opI32LeU)
 	a.block(opIf, noResult)
 	w.pay(a, h, length)
+	w.look(a)
 	a.get(dst, src, length)
 	a.bulk(h.op, h.x, h.y)
 	a.op(opReturn, opEnd)
@@ -93,6 +111,7 @@ func (w *rewriter) inPieces(h helper) []byte {
 	a.op(opI32LtU, opSelect)
 	a.with(opLocalSet, piece)
 	w.pay(a, h, piece)
+	w.look(a)
 	w.move(a, h)
 	a.get(length, piece)
 	a.op(opI32Sub)
@@ -121,7 +140,6 @@ func (w *rewriter) pay(a *asm, h helper, n uint32) {
 	a.i32(priceBulk)
 	a.op(opI32Add, opI64ExtendU, opI64Sub)
 	a.with(opGlobalSet, w.fuel())
-	w.look(a)
 }
 
 // bounds runs the instruction as it was if any of it is out of bounds.
