@@ -99,7 +99,7 @@ func checkPin(cfg *config.Config, p config.Plugin, module []byte) (config.Findin
 // pluginFinding is one line for a plugin that cannot be read or built: the
 // compiler's first, if it said more.
 func pluginFinding(cfg *config.Config, p config.Plugin, err error) config.Finding {
-	what, cure := err.Error(), "name a .wasm file or a folder of Go source"
+	what, cure := err.Error(), "name a .wasm file or a folder with the source of a plugin"
 	if failure, ok := errors.AsType[*toolchain.BuildError](err); ok {
 		first, _, _ := strings.Cut(failure.Output, "\n")
 		what = "does not build: " + strings.TrimPrefix(first, "./")
