@@ -618,7 +618,7 @@ def _load(request):
 
 
 def _failure():
-    sys.stderr.write(traceback.format_exc())
+    error(traceback.format_exc().strip())
     return "".join(traceback.format_exception_only(*sys.exc_info()[:2])).strip()
 
 

@@ -18,8 +18,7 @@ func JavaScript(runtime []byte, source string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("QuickJS: %w", err)
 	}
-	built, err := hooks(source, javaScriptName,
-		`(?m)^\s*export\s+(?:async\s+)?function\s+%s\b`, `(?m)^\s*export\s+(?:const|let|var)\s+%s\b`, `(?m)^\s*export\s*\{[^}]*\b%s\b`)
+	built, err := javaScriptHooks(source)
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +40,11 @@ func JavaScript(runtime []byte, source string) ([]byte, error) {
 		}
 	}
 	return l.Module()
+}
+
+func javaScriptHooks(source string) ([]string, error) {
+	return hooks(source, javaScriptName, `(?m)^\s*export\s+(?:async\s+)?function\s+%s\b`,
+		`(?m)^\s*export\s+(?:const|let|var)\s+%s\b`, `(?m)^\s*export\s*\{[^}]*\b%s\b`)
 }
 
 // javaScriptName is a hook's name as JavaScript has it: onMessage.
