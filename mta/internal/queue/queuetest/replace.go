@@ -139,7 +139,7 @@ func (m *model) replace(rt *rapid.T) {
 	if rapid.IntRange(0, 3).Draw(rt, "nobody is left") == 0 {
 		e.Envelope.Recipients = nil
 	}
-	size := rapid.SampledFrom([]int{0, 100, 140_000}).Draw(rt, "size")
+	size := rapid.SampledFrom(modelSizes).Draw(rt, "size")
 	err := m.f.store.Replace(ctx, e, mail.Bytes(make([]byte, size)), more)
 	if !valid {
 		wantErr(rt, "replace with an old lease", err, queue.ErrLease)
