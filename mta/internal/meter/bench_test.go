@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
 	"github.com/wasmta/wasmta/mta/internal/meter"
@@ -94,15 +93,14 @@ func TestKernels(t *testing.T) {
 // start instantiates wasm, rewritten if there is a host for it.
 func start(t testing.TB, h *host, wasm []byte) api.Module {
 	t.Helper()
-	r := wazero.NewRuntime(t.Context())
-	t.Cleanup(func() { r.Close(t.Context()) })
+	r := newRuntime(t)
 	var mod api.Module
 	var err error
 	if h == nil {
 		mod, err = r.Instantiate(t.Context(), wasm)
 	} else {
 		h.install(t, r)
-		mod, err = h.instantiate(t.Context(), r, rewrite(t, wasm, meter.Options{}), wazero.NewModuleConfig())
+		mod, err = h.instantiate(t.Context(), r, rewrite(t, wasm, meter.Options{}), moduleConfig)
 	}
 	if err != nil {
 		t.Fatal(err)

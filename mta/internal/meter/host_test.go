@@ -78,6 +78,15 @@ func (h *host) fill(mod api.Module) {
 	mod.ExportedGlobal(meter.Stack).(api.MutableGlobal).Set(uint64(h.stack))
 }
 
+var moduleConfig = wazero.NewModuleConfig()
+
+func newRuntime(t testing.TB) wazero.Runtime {
+	t.Helper()
+	r := wazero.NewRuntime(t.Context())
+	t.Cleanup(func() { r.Close(context.Background()) })
+	return r
+}
+
 func rewrite(t testing.TB, wasm []byte, o meter.Options) *meter.Module {
 	t.Helper()
 	m, err := meter.Rewrite(wasm, o)
