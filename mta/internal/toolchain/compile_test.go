@@ -3,12 +3,16 @@ package toolchain
 import (
 	"bytes"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/testpeer"
+	"github.com/wasmta/wasmta/mta/internal/wasm"
+	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/templates"
 )
 
@@ -263,5 +267,35 @@ func TestRustWithoutStd(t *testing.T) {
 	}
 	if most := 4 << 10; len(module) > most {
 		t.Errorf("the module has %d octets, want at most %d", len(module), most)
+	}
+}
+
+// TestRustPanics holds that the words of a panic reach the log.
+func TestRustPanics(t *testing.T) {
+	testpeer.NeedCompiler(t, "rust")
+	dir := source(t, map[string]string{
+		"plugin.rs": "mta::on_message!(message);\n\nfn message() {\n    let places: Vec<i32> = Vec::new();\n    mta::count(\"x\", places[places.len()] as i64);\n}\n",
+	})
+	module, err := (&Builder{CacheDir: t.TempDir()}).Build(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	rt, err := wasm.NewRuntime(t.Context(), wasm.Options{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rt.Close(t.Context())
+	p, err := rt.Load(t.Context(), wasm.LoadOptions{Name: "panics", Wasm: module})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Handle(t.Context(), abi.HookMessage, &mail.Transaction{Content: mail.Bytes(tourMessage)}); err == nil {
+		t.Error("no error")
+	}
+	for _, want := range []string{"index out of bounds: the len is 0 but the index is 0", "plugin.rs:5:21"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("%q is not in the log: %s", want, log.String())
+		}
 	}
 }

@@ -104,7 +104,7 @@ func rustSDK(ctx context.Context, j *job, rustc string, flags []string, alone bo
 		root = filepath.Join(j.tmp, "rust", "src", "lib.rs")
 	}
 	crate := filepath.Join(j.tmp, "libmta.rlib")
-	features := []string{"alloc", "allocator"}
+	features := []string{"alloc", "allocator", "std"}
 	if alone {
 		features = []string{"panic-handler"} // before Rust 1.68, alloc needs std
 	}

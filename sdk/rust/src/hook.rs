@@ -65,6 +65,7 @@ macro_rules! hook {
         const _: () = {
             #[export_name = $name]
             extern "C" fn hook() -> i32 {
+                $crate::log_panics();
                 $crate::$answer::number($f())
             }
         };
@@ -163,6 +164,21 @@ impl<T> Global<T> {
     /// The value.
     pub fn get(&self) -> Option<&T> {
         unsafe { (*self.0.get()).as_ref() }
+    }
+}
+
+/// Has panics logged from here on: without it their words are lost, as there is
+/// no standard error.
+#[doc(hidden)]
+pub fn log_panics() {
+    #[cfg(feature = "std")]
+    {
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        ONCE.call_once(|| {
+            std::panic::set_hook(std::boxed::Box::new(|info| {
+                log(Level::ERROR, &std::string::ToString::to_string(info));
+            }))
+        });
     }
 }
 
