@@ -24,7 +24,7 @@ type RunCmd struct {
 	Messages []string `arg:"" name:"message" help:"Files with a message each; - is standard input."`
 
 	From    string   `help:"The reverse-path; <> is the null one. Left out: that of the message's fields." placeholder:"PATH"`
-	To      []string `sep:"none" help:"The recipients. Left out: those of the message's fields." placeholder:"ADDRESS"`
+	To      []string `help:"The recipients. Left out: those of the message's fields." placeholder:"ADDRESS"`
 	Client  string   `help:"The client's address." placeholder:"IP"`
 	Name    string   `help:"The client's name in DNS." placeholder:"HOST"`
 	Helo    string   `help:"What the client says in EHLO." placeholder:"HOST"`

@@ -4,9 +4,11 @@ import (
 	"context"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/config"
+	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/offline"
 	"github.com/wasmta/wasmta/mta/internal/wasm"
 	"github.com/wasmta/wasmta/sdk/host"
@@ -40,7 +42,7 @@ func OpenOffline(ctx context.Context, file string, now time.Time, log *slog.Logg
 	}
 	o := &Offline{Config: cfg, start: now, clock: now, random: rand.NewChaCha8(seed), stores: map[string]*testcase.KV{}, dns: testcase.DNS{}}
 	recorder := &offline.Recorder{Rest: log.Handler(), Remembered: o.remembered}
-	o.Runner = &offline.Runner{Recorder: recorder, Hostname: cfg.Hostname, Now: o.now}
+	o.Runner = &offline.Runner{Recorder: recorder, Hostname: cfg.Hostname, Now: o.now, Where: o.where}
 	p, runtime, err := loadPipeline(ctx, cfg, surroundings{
 		tracer: recorder, log: slog.New(recorder), now: o.now, random: o.random,
 		kv: func(stage string) host.KV { return memory{o, stage} }, resolver: records{o}, metrics: func(string) host.Metrics { return counts{o} },
@@ -85,3 +87,24 @@ func (o *Offline) AddRecord(name, word, data string) bool {
 
 // Close gives back what the pipeline has.
 func (o *Offline) Close(ctx context.Context) error { return o.runtime.Close(ctx) }
+
+// where is where a recipient's mail would go: what a stage says, or else the
+// file.
+func (o *Offline) where(r *mail.Recipient) string {
+	if r.Route != nil || r.Deliver != nil || r.Refused != nil {
+		return "" // the recipient says so itself
+	}
+	domain := strings.ToLower(r.Path.Domain)
+	for _, d := range o.Config.Domains {
+		if d.Name == domain {
+			return d.Deliver.String()
+		}
+	}
+	for _, route := range o.Config.Relay.Routes {
+		below, wild := strings.CutPrefix(route.Domain, "*")
+		if route.Domain == domain || wild && strings.HasSuffix(domain, below) {
+			return "relay to " + route.To.String()
+		}
+	}
+	return "nowhere: no route matches"
+}

@@ -34,6 +34,7 @@ type Runner struct {
 	Recorder *Recorder // the tracer of Pipeline
 	Hostname string
 	Now      func() time.Time
+	Where    func(*mail.Recipient) string // where a recipient's mail would go; nil: not known
 }
 
 // A Message is a message with the session that it comes in. What is not given
@@ -239,7 +240,13 @@ func (w *walk) conclude() {
 	}
 	rep.Held = w.tx.Hold
 	for _, tx := range w.out.Queued {
-		rep.Queued = append(rep.Queued, queued(tx))
+		q := queued(tx)
+		for i := range tx.Envelope.Recipients {
+			if w.Where != nil {
+				q.Where = append(q.Where, w.Where(&tx.Envelope.Recipients[i]))
+			}
+		}
+		rep.Queued = append(rep.Queued, q)
 	}
 	rep.Notes = append(w.refused, rep.Notes...)
 	for _, s := range rep.Steps {

@@ -75,6 +75,7 @@ func (r *Report) Sum() {
 type Queued struct {
 	From    string   `json:"from"`
 	To      []string `json:"to"`
+	Where   []string `json:"where,omitempty"`   // for each of To, where it would be delivered or relayed
 	By      string   `json:"sent_by,omitempty"` // the stage that sends it; empty: it is (a part of) the message
 	Subject string   `json:"subject,omitempty"`
 	Changes *Changes `json:"changes,omitempty"` // of a part, against the message it was divided from

@@ -248,11 +248,17 @@ func (p *page) section(name string, lines []Line) {
 	}
 }
 
+// maxContext is how many characters of a line are shown that did not change.
+const maxContext = 90
+
 // shown is a line with the blanks at its end, where they may be what changed.
 func shown(l Line) string {
 	text := visible(l.Text)
+	if l.Op == Kept { // it only shows the place
+		return (&page{style: Style{Width: maxContext}}).cut(text)
+	}
 	bare := strings.TrimRight(text, " ")
-	if l.Op == Kept || len(bare) == len(text) {
+	if len(bare) == len(text) {
 		return text
 	}
 	return bare + strings.Repeat("·", len(text)-len(bare))
@@ -283,10 +289,13 @@ func (p *page) foot(r *Report) {
 		p.line("", "  held: "+visible(r.Held))
 	}
 	for _, q := range r.Queued {
-		for _, to := range q.To {
+		for i, to := range q.To {
 			text := "  → " + visible(to)
 			if q.By != "" {
 				text += "  from " + visible(orNull(q.From)) + ", sent by " + q.By
+			}
+			if i < len(q.Where) && q.Where[i] != "" {
+				text += "  (" + visible(q.Where[i]) + ")"
 			}
 			p.line("", text)
 		}

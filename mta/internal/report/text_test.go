@@ -35,9 +35,10 @@ func everything() *Report {
 			{Stage: "judge", Hook: "on_message", Verdict: "quarantine", Reason: "smells of a lottery", Used: used},
 			{Stage: "broken", Hook: "on_message", Verdict: "defer", Error: "plugin broken: on_message: out of fuel", Reply: "451 4.3.0 Local error", Used: used},
 			{Stage: "idle", Hook: "on_message", Verdict: "continue", Used: used},
+			{Stage: "counter", Hook: "on_message", Verdict: "accept", Used: used, Counted: []string{"seen +1"}, Remembered: []Line{{Removed, "n=1"}, {Added, "n=2"}}},
 		},
 		Queued: []Queued{
-			{From: "alice@crepes.fr", To: []string{"bob@hamburger.edu deliver folder=Lists"}, File: "out/crepe.eml"},
+			{From: "alice@crepes.fr", To: []string{"bob@hamburger.edu deliver folder=Lists"}, Where: []string{"mailbox"}, File: "out/crepe.eml"},
 			{To: []string{"alice@crepes.fr"}, By: "away", Subject: "Away"},
 		},
 		Notes: []string{"carol@hamburger.edu was refused at RCPT: 550 5.1.1 Nobody"},

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/wasmta/wasmta/sdk/mimetree"
@@ -88,6 +89,11 @@ func (n *node) kin(o *node) bool {
 
 // line is the part as the structure shows it.
 func (n *node) line() string {
+	return strings.Repeat("  ", n.depth) + visible(strings.Join(n.words(), ", "))
+}
+
+// words are what there is to say of a part.
+func (n *node) words() []string {
 	words := []string{n.info.Type}
 	if n.info.Charset != "" && n.text() {
 		words = append(words, strings.ToLower(n.info.Charset))
@@ -107,7 +113,7 @@ func (n *node) line() string {
 	if n.flags&mimetree.Malformed != 0 {
 		words = append(words, "malformed")
 	}
-	return strings.Repeat("  ", n.depth) + visible(strings.Join(words, ", "))
+	return words
 }
 
 // compareTrees finds which parts came, went and changed, and how.
@@ -150,8 +156,12 @@ func (c *Changes) compareTrees(a, b *mimetree.Tree) error {
 // pairLine shows a part that is in both trees, in its new place.
 func pairLine(op Op, before, after *node) Line {
 	text := after.line()
-	if old := strings.TrimLeft(before.line(), " "); op == Changed && old != strings.TrimLeft(text, " ") {
-		text += ", was " + old
+	if op == Changed {
+		now := after.words()
+		old := slices.DeleteFunc(before.words(), func(w string) bool { return slices.Contains(now, w) })
+		if len(old) > 0 {
+			text += ", was " + visible(strings.Join(old, ", "))
+		}
 	}
 	return Line{op, text}
 }
