@@ -117,7 +117,7 @@ func (v Verdict) hooks() HookSet {
 	case Reject:
 		return allHooks &^ inDSN &^ inDisconnect
 	case Defer:
-		return allHooks &^ inDSN &^ inDisconnect
+		return allHooks &^ inDelivery &^ inDSN &^ inDisconnect
 	case Discard:
 		return Incoming | inRoute | inLocal | inDSN
 	case Quarantine:

@@ -30,7 +30,7 @@ func (r Recipient) ORCPT() string { return r.get(abi.RcptORCPT) }
 func (r Recipient) Resolved() string { return r.get(abi.RcptResolved) }
 
 // Status is the outcome of the last attempt: "delivered", "relayed",
-// "deferred", "bounced" or "expired"; empty if there was none.
+// "deferred", "bounced", "expired" or "discarded"; empty if there was none.
 func (r Recipient) Status() string { return r.get(abi.RcptStatus) }
 
 // LastReply is what the last attempt heard: "450 4.2.0 Busy".

@@ -34,8 +34,8 @@ type Input struct {
 	// queued message. They are not changed; [Changes] has the new ones.
 	SessionNotes, Notes, QueuedNotes map[string]string
 
-	// AfterQueue says that the client is gone: the message is in the queue,
-	// and a stage is asked with on_message all the same.
+	// AfterQueue says that the client is gone: the message is in the queue, and
+	// a stage is asked with on_headers or on_message all the same.
 	AfterQueue bool
 
 	// Ctx bounds what services do; nil is none.

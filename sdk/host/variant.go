@@ -6,7 +6,7 @@ import "github.com/wasmta/wasmta/sdk/abi"
 // own, which begins as what is selected is now. The result names the variant,
 // above zero. It is not selected. A recipient is in one variant at most.
 func (c *Call) VariantNew(ids []int32) int32 {
-	m, e := c.variant()
+	m, e := c.content(abi.AccessVariant)
 	if e != abi.OK {
 		return int32(e)
 	}
@@ -41,7 +41,7 @@ func (c *Call) VariantNew(ids []int32) int32 {
 // and the message work on from here on. Zero is the message of all who are in
 // no variant.
 func (c *Call) VariantSelect(variant int32) abi.Errno {
-	if _, e := c.variant(); e != abi.OK {
+	if e := c.may(abi.AccessVariant); e != abi.OK {
 		return e
 	}
 	if variant < 0 || int(variant) > len(c.variants) {
@@ -49,21 +49,6 @@ func (c *Call) VariantSelect(variant int32) abi.Errno {
 	}
 	c.selected = variant
 	return abi.OK
-}
-
-// variant is the message that is selected, where there can be variants of it:
-// a queued message stays one.
-func (c *Call) variant() (Message, abi.Errno) {
-	if c.in.AfterQueue {
-		return nil, abi.WrongStage
-	}
-	if e := c.may(abi.AccessVariant); e != abi.OK {
-		return nil, e
-	}
-	if c.selected > 0 {
-		return c.variants[c.selected-1], abi.OK
-	}
-	return c.base()
 }
 
 // split puts the recipients where they belong. If all of them are in variants
