@@ -677,7 +677,7 @@ static inline int32_t mta_json_text(mta_json v, char *buf, size_t cap) {
 	return (int32_t)n;
 }
 
-// mta_json_is compares a key or a string with text.
+// mta_json_is compares a key or a string with text of up to 128 octets.
 static inline bool mta_json_is(mta_json v, mta_str text) {
 	char buf[128];
 	int32_t n = mta_json_text(v, buf, sizeof buf);

@@ -33,6 +33,7 @@ const Allocator = std.mem.Allocator;
 pub fn onLoad(comptime f: anytype) void {
     const hook = struct {
         fn call() callconv(.c) i32 {
+            memory.loading = true;
             f(memory.allocator()) catch |err| {
                 if (err != error.Refused) setReply(550, "", @errorName(err)) catch {}; // without it the operator reads the server's own words
                 return 1;
@@ -106,7 +107,9 @@ const memory = struct {
     var octets: [256 << 10]u8 = undefined;
     var fixed = std.heap.FixedBufferAllocator.init(&octets);
     var more = std.heap.ArenaAllocator.init(std.heap.wasm_allocator);
-    var kept: usize = 0; // of on_load
+    var kept: usize = 0; // octets of on_load in fixed
+    var loading = false;
+    var kept_more = false; // on_load needed more, which then stays with all that comes after
 
     fn allocator() Allocator {
         return .{ .ptr = undefined, .vtable = &.{ .alloc = alloc, .resize = resize, .remap = remap, .free = free } };
@@ -114,20 +117,17 @@ const memory = struct {
 
     fn loaded() void {
         kept = fixed.end_index;
+        loading = false;
     }
 
     fn release() void {
         fixed.end_index = kept;
-        if (kept_more) return;
-        _ = more.reset(.free_all);
+        if (!kept_more) _ = more.reset(.free_all);
     }
-
-    /// Whether on_load needed more, which then stays with all that comes after.
-    var kept_more = false;
 
     fn alloc(_: *anyopaque, len: usize, alignment: std.mem.Alignment, ra: usize) ?[*]u8 {
         return fixed.allocator().rawAlloc(len, alignment, ra) orelse {
-            if (kept == 0) kept_more = true;
+            kept_more = kept_more or loading;
             return more.allocator().rawAlloc(len, alignment, ra);
         };
     }

@@ -31,10 +31,10 @@ unsafe impl Sync for Allocator {} // WebAssembly has one thread here
 static ALLOCATOR: Allocator =
     Allocator(UnsafeCell::new(State { start: Start([0; START]), next: 0, end: 0, free: [0; SIZES] }));
 
-/// The size of the block for a layout: aligned blocks of a power of two are as
-/// large as their alignment.
+/// The size of the block for a layout. Blocks are aligned to SMALLEST; what asks
+/// for more gets none.
 fn block(layout: Layout) -> Option<usize> {
-    layout.size().max(layout.align()).max(SMALLEST).checked_next_power_of_two()
+    layout.size().max(SMALLEST).checked_next_power_of_two()
 }
 
 impl State {
@@ -49,13 +49,12 @@ impl State {
             self.next = self.start.0.as_ptr() as usize;
             self.end = self.next + START;
         }
-        // Blocks of up to a page are aligned to 16; larger alignments are rare.
-        let at = (self.next + SMALLEST - 1) & !(SMALLEST - 1);
-        if at.checked_add(size).map_or(true, |end| end > self.end) && !self.grow(size) {
+        // All sizes are multiples of SMALLEST, and so are all addresses.
+        if size > self.end - self.next && !self.grow(size) {
             return null_mut();
         }
-        let at = (self.next + SMALLEST - 1) & !(SMALLEST - 1);
-        self.next = at + size;
+        let at = self.next;
+        self.next += size;
         at as *mut u8
     }
 
