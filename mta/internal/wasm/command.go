@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tetratelabs/wazero"
@@ -89,7 +91,7 @@ func (c *command) run(ctx context.Context, hook string, call *host.Call) (int32,
 		c.inst.discard() // what showed that it can be made
 	}
 	c.inst = p.newInstance()
-	c.inst.begin(ctx, p.budget, p.entropy())
+	c.inst.begin(ctx, p.budget, nil)
 	c.stderr.output = c.inst.output
 	if err := c.inst.instantiate(ctx, c.config(call), call); err != nil {
 		return 0, p.failure(ctx, hook, c.inst, err)
@@ -132,13 +134,14 @@ func (c *command) execute(ctx context.Context, call *host.Call) (code uint32, er
 func (c *command) config(call *host.Call) wazero.ModuleConfig {
 	p := c.plugin
 	config := p.moduleConfig(c.inst).
-		WithStdin(&messageReader{call: call, gauge: &c.inst.gauge}).
+		WithStdin(&messageReader{call: call, inst: c.inst}).
 		WithStdout(c).WithStderr(&c.stderr)
 	if p.code.bundle == nil || len(p.code.bundle.Args) == 0 {
 		config = config.WithArgs(p.name)
 	}
-	for name, value := range environment(call) {
-		config = config.WithEnv(name, strings.ReplaceAll(value, "\x00", ""))
+	env := environment(call)
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		config = config.WithEnv(name, strings.ReplaceAll(env[name], "\x00", ""))
 	}
 	return config
 }
@@ -274,16 +277,19 @@ func (c *command) settle() error { return errSpent }
 // discard implements [worker].
 func (c *command) discard() { c.inst.discard() }
 
-// messageReader reads a message from its beginning.
+// messageReader reads a message from its beginning. From there on random octets
+// are real, if they are granted: what a program's runtime seeds itself with
+// before is the same for each message, so that each costs the same.
 type messageReader struct {
-	call  *host.Call
-	gauge *gauge
-	at    int64
+	call *host.Call
+	inst *instance
+	at   int64
 }
 
 // Read implements [io.Reader].
 func (r *messageReader) Read(p []byte) (int, error) {
-	r.gauge.look()
+	r.inst.random.real = r.inst.plugin.entropy()
+	r.inst.gauge.look()
 	n := r.call.MsgRead(r.at, p[:min(len(p), maxRead)])
 	switch {
 	case n < 0:
@@ -291,7 +297,7 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	case n == 0 && len(p) > 0:
 		return 0, io.EOF
 	}
-	r.gauge.copied(int(n))
+	r.inst.gauge.copied(int(n))
 	r.at += int64(n)
 	return int(n), nil
 }

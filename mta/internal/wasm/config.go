@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/tetratelabs/wazero"
@@ -31,8 +33,8 @@ func (p *Plugin) moduleConfig(inst *instance) wazero.ModuleConfig {
 	}
 	if b := p.code.bundle; b != nil {
 		config = config.WithArgs(b.Args...)
-		for name, value := range b.Env {
-			config = config.WithEnv(name, value)
+		for _, name := range slices.Sorted(maps.Keys(b.Env)) {
+			config = config.WithEnv(name, b.Env[name])
 		}
 	}
 	return config
