@@ -97,6 +97,16 @@ func (p places) Place(path mail.Path) (delivery.Place, error) {
 	return delivery.Place(place), err
 }
 
+// account is the one whose mailbox the mail of a path comes down to; empty if
+// there is none, or it cannot be told.
+func (p places) account(path mail.Path) string {
+	place, err := p.Resolve(path)
+	if err != nil || place.Hop != nil {
+		return ""
+	}
+	return place.Account
+}
+
 var (
 	_ smtpd.Directory    = logins{}
 	_ smtpd.Policy       = (*current)(nil)

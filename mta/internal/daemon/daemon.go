@@ -19,6 +19,7 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/account"
 	"github.com/wasmta/wasmta/mta/internal/admin"
 	"github.com/wasmta/wasmta/mta/internal/config"
+	"github.com/wasmta/wasmta/mta/internal/kv"
 	"github.com/wasmta/wasmta/mta/internal/mailbox"
 	"github.com/wasmta/wasmta/mta/internal/metrics"
 	"github.com/wasmta/wasmta/mta/internal/queue"
@@ -46,6 +47,7 @@ type Server struct {
 	accountFile *account.File   // those of `mta account`
 	guard       *account.Guard  // who guesses stays slow over a reload
 	store       *spool.Store    //
+	kv          *kv.Store       // what plugins remember: one for all generations
 	queue       *queue.Queue    //
 	mailboxes   *mailbox.Store  //
 	admin       *admin.Server   //
@@ -141,6 +143,9 @@ func (s *Server) open(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	if s.kv, err = kv.Open(filepath.Join(s.cfg.State, "kv.bolt"), kv.Options{Log: s.log}); err != nil {
+		return err
+	}
 	s.accountFile = account.OpenFile(filepath.Join(s.cfg.State, accountsFile), s.log)
 	s.guard = account.NewGuard()
 	s.queue = &queue.Queue{
@@ -150,6 +155,7 @@ func (s *Server) open(ctx context.Context) error {
 		ExpireAfter: s.cfg.Queue.ExpireAfter,
 		Concurrency: s.cfg.Queue.Concurrency,
 		Observer:    s.metrics.Queue(),
+		Hooks:       &s.current,
 	}
 	s.metrics.WatchQueue(s.queueState)
 	s.admin = &admin.Server{
@@ -183,7 +189,7 @@ func (s *Server) status() admin.Status {
 	}
 	g := s.current.acquire()
 	defer s.current.release(g)
-	st.Stages = len(g.pipeline.Stages)
+	st.Stages = g.stages
 	return st
 }
 
@@ -198,6 +204,7 @@ func (s *Server) Run(ctx context.Context, reload <-chan os.Signal) error {
 	defer stopQueue()
 	var running sync.WaitGroup
 	running.Go(func() { s.queue.Run(queueCtx) })
+	running.Go(func() { s.kv.Run(queueCtx) })
 
 	adminCtx, stopAdmin := context.WithCancel(context.Background())
 	defer stopAdmin()
@@ -272,7 +279,7 @@ func (s *Server) shutdown(which func(service) bool) {
 func (s *Server) close() error {
 	s.retired.Wait()
 	s.current.end(context.Background())
-	return errors.Join(s.mailboxes.Close(), s.store.Close())
+	return errors.Join(s.mailboxes.Close(), s.store.Close(), s.kv.Close())
 }
 
 // abandon frees what a Start that failed had opened.
@@ -288,6 +295,9 @@ func (s *Server) abandon(ctx context.Context) {
 	}
 	if s.store != nil {
 		s.store.Close()
+	}
+	if s.kv != nil {
+		s.kv.Close()
 	}
 	if s.socket != nil {
 		s.socket.Close()

@@ -7,13 +7,16 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/account"
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/pipeline"
+	"github.com/wasmta/wasmta/mta/internal/postqueue"
 )
 
 // A generation is what a reload replaces as a whole: the pipeline with its
 // plugins, who exists, and the ways that mail takes. A message in the pipeline
 // or an attempt under way keeps the generation it began with.
 type generation struct {
-	pipeline  *pipeline.Pipeline
+	pipeline  *pipeline.Pipeline // while a client waits
+	hooks     postqueue.Hooks    // behind the queue
+	stages    int                // of both
 	directory *account.Directory
 	deliverer mail.Deliverer
 	close     func(context.Context) // frees what it holds; called once, after the last use
@@ -100,6 +103,27 @@ func (c *current) Ask(ctx context.Context, hook string, tx *mail.Transaction) (m
 	g := c.acquire()
 	defer c.release(g)
 	return g.pipeline.Ask(ctx, hook, tx)
+}
+
+// Reviews implements queue.Hooks.
+func (c *current) Reviews() bool {
+	g := c.acquire()
+	defer c.release(g)
+	return g.hooks.Reviews()
+}
+
+// Review implements queue.Hooks.
+func (c *current) Review(ctx context.Context, tx *mail.Transaction) (mail.Verdict, error) {
+	g := c.acquire()
+	defer c.release(g)
+	return g.hooks.Review(ctx, tx)
+}
+
+// Notice implements queue.Hooks.
+func (c *current) Notice(ctx context.Context, tx *mail.Transaction) mail.Verdict {
+	g := c.acquire()
+	defer c.release(g)
+	return g.hooks.Notice(ctx, tx)
 }
 
 // Deliver implements mail.Deliverer with the current ways.

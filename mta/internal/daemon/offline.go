@@ -24,7 +24,7 @@ type Offline struct {
 	start   time.Time
 	clock   time.Time
 	random  *rand.ChaCha8
-	stores  map[string]*testcase.KV // by the stage's name
+	stores  map[string]*testcase.KV // by the plugin's name
 	dns     testcase.DNS
 }
 
@@ -45,12 +45,12 @@ func OpenOffline(ctx context.Context, file string, now time.Time, log *slog.Logg
 	o.Runner = &offline.Runner{Recorder: recorder, Hostname: cfg.Hostname, Now: o.now, Where: o.where}
 	p, runtime, err := loadPipeline(ctx, cfg, surroundings{
 		tracer: recorder, log: slog.New(recorder), now: o.now, random: o.random,
-		kv: func(stage string) host.KV { return memory{o, stage} }, resolver: records{o}, metrics: func(string) host.Metrics { return counts{o} },
+		kv: func(plugin string) host.KV { return memory{o, plugin} }, resolver: records{o}, metrics: func(string) host.Metrics { return counts{o} },
 	})
 	if err != nil {
 		return nil, err
 	}
-	o.runtime, o.Runner.Pipeline = runtime, p
+	o.runtime, o.Runner.Pipeline = runtime, whole{p}
 	return o, nil
 }
 

@@ -8,22 +8,23 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/wasmta/wasmta/mta/internal/config"
 	"github.com/wasmta/wasmta/sdk/host"
 	"github.com/wasmta/wasmta/sdk/testcase"
 )
 
-// A memory is what one stage remembers in a run. The plugin has it from when
-// it is loaded; what is in it is the run's.
+// A memory is what one plugin remembers in a run. It has it from when it is
+// loaded; what is in it is the run's.
 type memory struct {
-	o     *Offline
-	stage string
+	o      *Offline
+	plugin string
 }
 
 func (m memory) store() *testcase.KV {
-	kv := m.o.stores[m.stage]
+	kv := m.o.stores[m.plugin]
 	if kv == nil {
 		kv = testcase.NewKV(nil, m.o.now)
-		m.o.stores[m.stage] = kv
+		m.o.stores[m.plugin] = kv
 	}
 	return kv
 }
@@ -49,9 +50,10 @@ func (m memory) CompareAndSwap(ctx context.Context, key string, old, next []byte
 	return m.store().CompareAndSwap(ctx, key, old, next, ttl)
 }
 
-// remembered is what a stage remembers, a line for each key.
+// remembered is what the plugin of a stage remembers, a line for each key.
 func (o *Offline) remembered(stage string) (lines []string) {
-	values := memory{o, stage}.store().Values()
+	i := slices.IndexFunc(o.Config.Pipeline, func(s config.Stage) bool { return s.Name == stage })
+	values := memory{o, o.Config.Pipeline[i].Plugin}.store().Values()
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		lines = append(lines, key+"="+values[key])
 	}

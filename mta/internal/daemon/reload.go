@@ -3,19 +3,27 @@ package daemon
 import (
 	"context"
 	"errors"
+	"net"
 	"reflect"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/config"
 	"github.com/wasmta/wasmta/mta/internal/delivery"
 	"github.com/wasmta/wasmta/mta/internal/lookup"
+	"github.com/wasmta/wasmta/mta/internal/postqueue"
 	"github.com/wasmta/wasmta/mta/internal/relay"
 	"github.com/wasmta/wasmta/mta/internal/smtpc"
+	"github.com/wasmta/wasmta/sdk/host"
 )
 
 // newGeneration builds what a reload replaces.
 func (s *Server) newGeneration(ctx context.Context, cfg *config.Config) (*generation, error) {
-	p, runtime, err := loadPipeline(ctx, cfg, surroundings{observer: s.metrics.Pipeline(), log: s.log})
+	p, runtime, err := loadPipeline(ctx, cfg, surroundings{
+		observer: s.metrics.Pipeline(), log: s.log,
+		kv:       func(plugin string) host.KV { return s.kv.Space(plugin) },
+		resolver: lookup.New(dnsServer(cfg)),
+		metrics:  func(stage string) host.Metrics { return s.metrics.Plugin(stage) },
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -26,17 +34,27 @@ func (s *Server) newGeneration(ctx context.Context, cfg *config.Config) (*genera
 	}
 	r := s.newRelay(cfg)
 	return &generation{
-		pipeline:  p,
+		pipeline:  p.session,
+		hooks:     postqueue.Hooks{Stages: p.queued},
+		stages:    len(cfg.Pipeline),
 		directory: dir,
-		deliverer: &delivery.Router{
+		deliverer: &postqueue.Deliverer{Stages: p.queued, Local: places{dir}.account, Next: &delivery.Router{
 			Directory: places{dir}, Inbox: s.mailboxes, Relay: r, Log: s.log, Observer: s.metrics.Delivery(),
-		},
+		}},
 		close: func(ctx context.Context) {
 			if err := errors.Join(r.Close(), runtime.Close(ctx)); err != nil {
 				s.log.Warn("close the old pipeline", "err", err)
 			}
 		},
 	}, nil
+}
+
+// dnsServer is the resolver of relay.dns; nil: the system's.
+func dnsServer(cfg *config.Config) *net.Resolver {
+	if cfg.Relay.DNS == "" {
+		return nil
+	}
+	return lookup.NewServer(cfg.Relay.DNS)
 }
 
 func (s *Server) newRelay(cfg *config.Config) *relay.Relay {

@@ -25,9 +25,9 @@ func compileCondition(when string) error {
 
 // loadPipeline builds, loads and configures the plugins of cfg. What is wrong
 // with any stage comes back as findings, all of them, each at its place in
-// the file. The runtime holds the plugins and is closed after the pipeline's
+// the file. The runtime holds the plugins and is closed after the pipelines'
 // last use.
-func loadPipeline(ctx context.Context, cfg *config.Config, around surroundings) (*pipeline.Pipeline, *wasm.Runtime, error) {
+func loadPipeline(ctx context.Context, cfg *config.Config, around surroundings) (*pipelines, *wasm.Runtime, error) {
 	runtime, err := wasm.NewRuntime(ctx, wasm.Options{
 		CacheDir: filepath.Join(cfg.State, "cache", "wazero"),
 		Hostname: cfg.Hostname,
@@ -39,7 +39,7 @@ func loadPipeline(ctx context.Context, cfg *config.Config, around surroundings) 
 		return nil, nil, err
 	}
 	modules, findings := readPlugins(ctx, cfg, around.log)
-	p := &pipeline.Pipeline{Hostname: cfg.Hostname, Log: around.log, Observer: around.observer, Tracer: around.tracer}
+	p := newPipelines(cfg.Hostname, around)
 	for i := range cfg.Pipeline {
 		stage, err := loadStage(ctx, cfg, &cfg.Pipeline[i], modules, runtime, around)
 		if err != nil {
@@ -48,7 +48,7 @@ func loadPipeline(ctx context.Context, cfg *config.Config, around surroundings) 
 			}
 			continue
 		}
-		p.Stages = append(p.Stages, *stage)
+		p.add(stage, cfg.Pipeline[i].After == "queue")
 	}
 	if len(findings) > 0 {
 		runtime.Close(ctx)
@@ -126,7 +126,7 @@ func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules
 		Resolver: around.resolver,
 	}
 	if around.kv != nil {
-		opts.KV = around.kv(s.Name)
+		opts.KV = around.kv(s.Plugin)
 	}
 	if around.metrics != nil {
 		opts.Metrics = around.metrics(s.Name)

@@ -19,8 +19,9 @@ type surroundings struct {
 	now      func() time.Time
 	random   io.Reader
 
-	// The services of plugins, by the stage's name where each has its own.
-	kv       func(stage string) host.KV
+	// The services of plugins. What a plugin remembers goes by its name, so that
+	// its stages share it; what it counts by the stage's.
+	kv       func(plugin string) host.KV
 	resolver host.Resolver
 	metrics  func(stage string) host.Metrics
 }

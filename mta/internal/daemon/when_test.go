@@ -42,7 +42,7 @@ func TestAStageThatIsNeverAskedIsRefused(t *testing.T) {
 		p, runtime, err := loadPipeline(t.Context(), cfg, surroundings{log: slog.New(slog.DiscardHandler)})
 		if err == nil {
 			if want != "" {
-				t.Errorf("%s: %d stages were loaded", when, len(p.Stages))
+				t.Errorf("%s: %d stages were loaded", when, len(p.session.Stages))
 			}
 			runtime.Close(t.Context())
 			continue

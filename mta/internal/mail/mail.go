@@ -210,6 +210,7 @@ type Transaction struct {
 	QueuedNotes  map[string]string // as Notes; they go with the message into the queue
 	Spared       []string          // the stages that are not asked again
 	SentBy       string            // the stage that this message comes from; empty: from a client
+	Queued       bool              // it is in the queue: the client has its reply
 	Attempts     int               // made at it so far; zero before the queue
 
 	// More is queued together with this one, all or none: the parts that a
@@ -251,6 +252,7 @@ const (
 	Deferred  Outcome = "deferred"  // to be tried again
 	Bounced   Outcome = "bounced"   // failed for good
 	Expired   Outcome = "expired"   // tried for too long
+	Discarded Outcome = "discarded" // a stage dropped it; nobody is told
 )
 
 // A Result is what an attempt says of one recipient. The zero Outcome counts

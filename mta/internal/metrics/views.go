@@ -165,7 +165,7 @@ func (v Relay) Attempted(_ string, outcome mail.Outcome, took time.Duration) {
 // known is the outcome as a label; the zero one counts as deferred.
 func known(o mail.Outcome) string {
 	switch o {
-	case mail.Delivered, mail.Relayed, mail.Bounced, mail.Expired:
+	case mail.Delivered, mail.Relayed, mail.Bounced, mail.Expired, mail.Discarded:
 		return string(o)
 	}
 	return string(mail.Deferred)

@@ -145,6 +145,34 @@ func (p *Pipeline) Ask(ctx context.Context, hook string, tx *mail.Transaction) (
 	return mail.Continue, nil
 }
 
+// AskQueued asks the stages that have one of the hooks behind the queue about
+// what is in tx. What they say of its recipients, and of the content of a DSN,
+// is in tx. The verdict is one of
+//
+//   - Continue: go on. tx.Hold may say why the message is to be held;
+//   - Discard: drop what is in tx;
+//   - Reject, Defer: the error is the [*smtp.Reply] to report of all recipients.
+//
+// sends is what they originate, whatever the verdict.
+func (p *Pipeline) AskQueued(ctx context.Context, hook string, tx *mail.Transaction) (v mail.Verdict, sends []*mail.Transaction, err error) {
+	p.setup()
+	c := &passage{p: p, root: tx}
+	for _, m := range p.asked[hook] {
+		s := step{hook, m}
+		r := p.stage(ctx, s, tx)
+		c.originate(s, r.sends)
+		switch {
+		case r.reply != nil:
+			return r.verdict, c.sends, r.reply
+		case r.verdict == mail.Discard:
+			return mail.Discard, c.sends, nil
+		case r.verdict == mail.Accept:
+			return mail.Continue, c.sends, nil
+		}
+	}
+	return mail.Continue, c.sends, nil
+}
+
 func (p *Pipeline) logger() *slog.Logger {
 	if p.Log == nil {
 		return slog.New(slog.DiscardHandler)

@@ -243,7 +243,7 @@ func (o *outcome) last(now time.Time) Attempt {
 
 // sorted is what came of an attempt.
 type sorted struct {
-	done []outcome // delivered or relayed
+	done []outcome // delivered, relayed or discarded
 	fail []outcome // bounced or expired
 	keep []outcome // to be tried again
 }
@@ -264,7 +264,7 @@ func sort(e *Entry, t trial, expired bool) *sorted {
 			o.result = t.results[i]
 		}
 		switch o.result.Outcome {
-		case mail.Delivered, mail.Relayed:
+		case mail.Delivered, mail.Relayed, mail.Discarded:
 			s.done = append(s.done, o)
 		case mail.Bounced, mail.Expired:
 			s.fail = append(s.fail, o)

@@ -58,7 +58,8 @@ func wantsDelay(o outcome) bool {
 // wantsSuccess tells whether the sender is told of success by us: if RCPT
 // asked for it, and the next hop has not taken that over (RFC 3461 §5.2.2).
 func wantsSuccess(o outcome) bool {
-	return o.rcpt.Notify&mail.NotifySuccess != 0 && !(o.result.Outcome == mail.Relayed && o.result.DSN)
+	took := o.result.Outcome == mail.Relayed && o.result.DSN
+	return o.rcpt.Notify&mail.NotifySuccess != 0 && !took && o.result.Outcome != mail.Discarded
 }
 
 func choose(outcomes []outcome, want func(outcome) bool) []outcome {

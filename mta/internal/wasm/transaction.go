@@ -37,6 +37,7 @@ func (p *Plugin) input(ctx context.Context, hook string, tx *mail.Transaction) h
 	in.Sender = tx.Envelope.ReversePath.String()
 	in.Recipients = recipients(tx.Envelope.Recipients)
 	in.SessionNotes, in.Notes, in.QueuedNotes = tx.SessionNotes, tx.Notes, tx.QueuedNotes
+	in.AfterQueue = tx.Queued && (hook == abi.HookHeaders || hook == abi.HookMessage)
 	in.Path = checkPath
 	if tx.Content != nil {
 		in.Open = func() (host.Message, error) { return open(tx.Content) }
