@@ -1,6 +1,10 @@
 package host
 
 import (
+	"bytes"
+	"net/mail"
+	"strings"
+
 	"golang.org/x/net/idna"
 
 	"github.com/wasmta/wasmta/sdk/abi"
@@ -16,6 +20,7 @@ type operation struct {
 
 var operations = map[string]operation{
 	"org.wasmta.address.normalize": {abi.AccessAny, (*Call).normalize},
+	"org.wasmta.header.addresses":  {abi.AccessAny, fieldAddresses},
 	"org.wasmta.idna.to_ascii":     {abi.AccessAny, toASCII},
 }
 
@@ -66,4 +71,23 @@ func toASCII(_ *Call, in []byte) ([]byte, abi.Errno) {
 		return nil, abi.BadArg
 	}
 	return []byte(name), abi.OK
+}
+
+// fieldAddresses is org.wasmta.header.addresses: the addresses in the value of a
+// field such as To: (RFC 5322 §3.4), one a line, without names and comments,
+// and of groups their members. What cannot be read is [abi.BadArg].
+func fieldAddresses(_ *Call, in []byte) ([]byte, abi.Errno) {
+	value := strings.NewReplacer("\r\n", "", "\n", "").Replace(string(in))
+	list, err := mail.ParseAddressList(value)
+	if err != nil {
+		return nil, abi.BadArg
+	}
+	var out []byte
+	for _, a := range list {
+		if hasControl(a.Address) {
+			return nil, abi.BadArg
+		}
+		out = append(append(out, a.Address...), '\n')
+	}
+	return bytes.TrimSuffix(out, []byte("\n")), abi.OK
 }

@@ -214,6 +214,10 @@ func TestOperations(t *testing.T) {
 		{"org.wasmta.idna.to_ascii", "a..b", "", abi.BadArg},
 		{"org.wasmta.idna.to_ascii", "", "", abi.BadArg},
 		{"org.wasmta.idna.to_ascii", strings.Repeat("a", 21), "", abi.Limit},
+		{"org.wasmta.header.addresses", "a@x (b),\r\n c@x", "a@x\nc@x", abi.OK},
+		{"org.wasmta.header.addresses", "nobody:;", "", abi.OK},
+		{"org.wasmta.header.addresses", "a@x, b", "", abi.BadArg},
+		{"org.wasmta.header.addresses", "", "", abi.BadArg},
 		{"org.wasmta.idna", "a", "", abi.Unsupported},
 		{"", "a", "", abi.Unsupported},
 	} {
