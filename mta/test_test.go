@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -173,6 +174,39 @@ func TestRunTakesStandardInputAndPrintsJSON(t *testing.T) {
 		if other := second[0].Steps[i]; s.Used.Fuel != other.Used.Fuel || s.Used.Calls != other.Used.Calls || s.Used.Memory != other.Used.Memory {
 			t.Errorf("stage %s used %+v and then %+v", s.Stage, s.Used, other.Used)
 		}
+	}
+}
+
+// numbers are what differs from machine to machine, and from one version of a
+// compiler to another.
+var numbers = regexp.MustCompile(` +[0-9.,]+ (ms|fuel|calls|[KM]iB)`)
+
+func TestRunPrintsWhatTheReadmeShows(t *testing.T) {
+	root := repository(t)
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile("../pipeline.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	letter, err := os.ReadFile("../examples/messages/ketchup.eml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache, err := modules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder(t, map[string]string{
+		"pipeline.yaml":                 strings.NewReplacer(" plugins/", " "+root+"/plugins/", "state: var ", "state: "+cache+" ").Replace(string(file)),
+		"examples/messages/ketchup.eml": string(letter),
+	})
+	code, out, errs := mta("", "run", "examples/messages/ketchup.eml", "--from", "alice@crepes.fr", "--to", "bob+lists@hamburger.edu")
+	mask := func(s string) string { return numbers.ReplaceAllString(s, " N $1") }
+	if code != 0 || !strings.Contains(mask(string(readme)), "\n```\n"+mask(out)+"```\n") {
+		t.Errorf("code %d, not what README.md shows:\n%s%s", code, out, errs)
 	}
 }
 

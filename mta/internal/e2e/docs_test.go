@@ -287,6 +287,15 @@ var promised = []struct{ command, output string }{
 	{"bin/mta version", "plugin ABI"},
 	{"bin/mta plugin build", "sha256:"},
 	{"bin/mta plugin inspect", "on_message"},
+	{"go run ./mta run examples/messages/ketchup.eml", "+ Sent through hamburger.edu"},
+	{"go run ./mta test", "all ok"},
+	{"go run ./mta plugin new", "mta test greeting"},
+	{"mta run examples/messages/crepe.eml", "+ Subject: [EXT] Picture of yummy crepe."},
+	{"mta run --from", "in out/ketchup.eml"},
+	{"mta run --json", `"verdict": "accept"`},
+	{"mta test plugins", "all ok"},
+	{"mta plugin lock --check", "as it was"},
+	{"mta plugin lock", "stamp: sha256:"},
 }
 
 // serves are the commands that go on until they are stopped.
