@@ -10,7 +10,8 @@ export function on_load(): i32 {
   if (text === null) return refuse("text: is missing; write a line, with {address} where the recipient's address goes");
   line = text;
   const names = config().get("lists");
-  const items = names === null ? [] : names.items();
+  if (names === null) return 0;
+  const items = names.items();
   for (let i = 0; i < items.length; i++) {
     const name = items[i].value.string();
     if (name !== null) lists.push(name.toLowerCase());
