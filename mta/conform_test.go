@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/wasmta/wasmta/mta/internal/daemon"
@@ -12,6 +13,12 @@ import (
 
 // corpus is a folder of real messages beside the repository.
 const corpus = "../../shared/corpus"
+
+// languages are those with an SDK.
+var languages = []string{"go", "rust", "c", "cpp", "zig", "assemblyscript", "javascript", "python", "ruby"}
+
+// filters has the conformance filter, in a folder for each language.
+const filters = "../sdk/conformance/filters"
 
 // TestConformance holds the conformance filter of every language to the same
 // octets.
@@ -25,10 +32,14 @@ func TestConformance(t *testing.T) {
 		t.Logf("without the corpus: %v", err)
 	}
 	messages = append(messages, more...)
-	const filters = "../sdk/conformance/filters"
 	folders, err := os.ReadDir(filters)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, lang := range languages {
+		if !slices.ContainsFunc(folders, func(e os.DirEntry) bool { return e.Name() == lang }) {
+			t.Errorf("no filter in %s", lang)
+		}
 	}
 	for _, folder := range folders {
 		lang := folder.Name()
