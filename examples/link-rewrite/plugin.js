@@ -29,7 +29,7 @@ function rewritten(html) {
 export function onMessage(m) {
   for (const part of m.parts()) {
     if (part.type !== "text/html" || part.isAttachment || part.isSigned) continue;
-    const html = part.text;
+    const html = part.text();
     const changed = rewritten(html);
     if (changed !== html) part.replaceText(changed);
   }

@@ -1,18 +1,37 @@
 #!/bin/bash
-# mta as a relay for the table of mta/README.md: everything goes to $SINK, with
-# no stage or with the three. MTA_BIN is the binary, MTA_ROOT the checkout.
+# mta as a relay, for the tables of mta/README.md and sdk/README.md: everything
+# goes to $SINK, with no stage, with the three of the default pipeline, or with
+# one in some language that adds a field or replaces the body.
+# MTA_BIN is the binary, MTA_ROOT the checkout.
 #bench[stages] header=X-Bench-Ext note=stamp,rewrite(footer),route
+#bench[c] header=X-Bench-Ext note=one-stage-in-C
+#bench[rust] header=X-Bench-Ext note=one-stage-in-Rust
+#bench[go] header=X-Bench-Ext note=one-stage-in-Go
+#bench[javascript] header=X-Bench-Ext note=one-stage-in-JavaScript
+#bench[ruby] header=X-Bench-Ext note=one-stage-in-Ruby
+#bench[python] header=X-Bench-Ext note=one-stage-in-Python
+#bench[c-body] header=X-Bench-Ext body=rewritten note=one-stage-in-C,body-replaced
+#bench[javascript-body] header=X-Bench-Ext body=rewritten note=one-stage-in-JavaScript,body-replaced
 set -eu
-cat >"$BENCH_DIR/pipeline.yaml" <<EOF
+cat >"$BENCH_DIR/pipeline.yaml" <<END
 hostname: bench.test
 state: var
 listen: {smtp: ["$LISTEN"]}
 relay: {allow: [127.0.0.0/8], routes: {"*": "smtp://$SINK"}, concurrency: ${MTA_RELAY_CONCURRENCY:-20}}
 log: {level: ${MTA_LOG:-info}}
-EOF
-if [ "$BENCH_VARIANT" = stages ]; then
-cat >>"$BENCH_DIR/pipeline.yaml" <<EOF
-plugins: {stamp: $MTA_ROOT/plugins/stamp, rewrite: $MTA_ROOT/plugins/rewrite, route: $MTA_ROOT/plugins/route}
+END
+# one PLUGIN [CONFIG] adds the only stage.
+one() {
+	cat >>"$BENCH_DIR/pipeline.yaml" <<END
+plugins: {one: "$MTA_ROOT/$1"}
+pipeline: [{plugin: one, memory: 512MiB, config: ${2:-"{}"}}]
+END
+}
+field='{stamp: {name: X-Bench-Ext, value: "1"}}'
+case $BENCH_VARIANT in
+stages)
+	cat >>"$BENCH_DIR/pipeline.yaml" <<END
+plugins: {stamp: "$MTA_ROOT/plugins/stamp", rewrite: "$MTA_ROOT/plugins/rewrite", route: "$MTA_ROOT/plugins/route"}
 pipeline:
   - plugin: stamp
     config: {add: {X-Bench-Ext: "\${hostname}"}}
@@ -26,8 +45,12 @@ pipeline:
           deliver: "\${detail}"
         - if: {header: {Subject: "*lottery*"}, authenticated: false}
           quarantine: smells of a lottery
-EOF
-fi
+END
+	;;
+c-body) one mta/docs/bench/body-c ;;
+javascript-body) one mta/docs/bench/body-js ;;
+?*) one "sdk/conformance/filters/$BENCH_VARIANT" "$field" ;;
+esac
 # Compiled plugins outlive the throw-away folder.
 cache=${MTA_CACHE:-/var/tmp/mta-bench-cache}
 mkdir -p "$BENCH_DIR/var" "$cache"
