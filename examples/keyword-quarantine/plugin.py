@@ -21,9 +21,9 @@ def words_of(m):
     yield m.headers.get("Subject", "")
     for part in m.parts():
         if part.type == "text/plain":
-            yield part.text
+            yield part.text()
         elif part.type == "text/html":
-            yield html.unescape(TAGS.sub(" ", part.text))
+            yield html.unescape(TAGS.sub(" ", part.text()))
         if part.filename:
             yield part.filename
 
