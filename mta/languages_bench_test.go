@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/wasmta/wasmta/mta/internal/cases"
 	"github.com/wasmta/wasmta/mta/internal/daemon"
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/testpeer"
@@ -48,27 +49,27 @@ func BenchmarkLanguages(b *testing.B) {
 
 func benchmarkStage(b *testing.B, p *wasm.Plugin) {
 	ctx := context.Background()
-	tx := transactionOf(b, mtatest.Defaults)
+	letter := mtatest.Defaults
+	letter.Context.Client.Port = 1
+	tx, err := cases.Transaction(&letter)
+	if err != nil {
+		b.Fatal(err)
+	}
 	envelope := tx.Envelope
 	b.ReportAllocs()
 	for b.Loop() {
-		tx.Envelope, tx.Content = envelope, mail.Bytes(mtatest.Defaults.Message)
+		tx.Envelope, tx.Content = envelope, mail.Bytes(letter.Message)
 		if _, err := p.Handle(ctx, abi.HookMessage, tx); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-// newCachedRuntime is a runtime that keeps what it compiles for the next run:
-// an interpreter takes many seconds.
+// newCachedRuntime is a runtime on testCache.
 func newCachedRuntime(t testing.TB) *wasm.Runtime {
 	t.Helper()
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
 	rt, err := wasm.NewRuntime(t.Context(), wasm.Options{
-		CacheDir: filepath.Join(dir, "wasmta", "test-cache"), Hostname: mtatest.Defaults.Context.Server.Name,
+		CacheDir: testCache(t), Hostname: mtatest.Defaults.Context.Server.Name,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DO
 
 def plain(text):
     """Text as a reader sees it: one case, one form of letters, one blank."""
-    text = unicodedata.normalize("NFKC", text).casefold()
+    text = unicodedata.normalize("NFKD", text).casefold()
     text = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Mn"))
     return " ".join(text.split())
 

@@ -25,6 +25,7 @@ export function on_message(): i32 {
   for (let i = 0; i < all.length; i++) {
     const address = all[i].address();
     if (address === null) return fail("a recipient has no address");
+    selectVariant(0); // each copy is one of the message as it came
     const copy = variant([all[i]]);
     if (copy < 0 || selectVariant(copy) < 0) return fail("a recipient cannot have a copy of their own");
     if (addFooter(line.replaceAll("{address}", address)) < 0) return fail("a footer cannot be added");

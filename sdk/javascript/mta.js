@@ -382,9 +382,18 @@
 
   // The rest is for the adapter.
   let plugin; // what the plugin exports
-  let problem = "the plugin never ended loading: it awaits what does not come";
+  let problem = new Error("the plugin never ended loading: it awaits what does not come");
+
+  let loading = false; // onLoad is asked
+
+  // The operator reads why the plugin does not start in the words of a reply.
+  function refuse(error) {
+    const words = error instanceof Error && error.name === "Error" ? error.message : String(error);
+    call("reply", 550, "", words.replace(/\p{Cc}+/gu, " ").slice(0, 200));
+  }
 
   function failed(error) {
+    if (loading) refuse(error);
     const trace = error instanceof Error && error.stack ? "\n" + error.stack : "";
     call("log", 3, (String(error) + trace).trimEnd());
     return -1;
@@ -403,17 +412,17 @@
       promise.then((exported) => {
         plugin = exported;
         const unlike = hooks.filter((name) => isHook(name) !== built.includes(name));
-        problem = unlike.length === 0 ? undefined :
+        problem = unlike.length === 0 ? undefined : new Error(
           "the module was built with other hooks than the plugin exports: " + unlike.join(", ") +
-          "; write `export function onMessage` or `export { onMessage }` on one line";
+          "; write `export function onMessage` or `export { onMessage }` on one line");
       }, (error) => {
-        problem = "the plugin did not load";
-        failed(error);
+        problem = error;
       });
     },
     run(number) {
+      loading = number === 0;
       try {
-        if (problem !== undefined) throw new Error(problem);
+        if (problem !== undefined) throw problem;
         const hook = plugin[hooks[number]];
         if (hook === undefined) return answer(0); // onLoad, which a plugin need not have
         const given = hook(number === 0 ? global.mta.config : message);

@@ -81,9 +81,11 @@ func (r *Result) Messages() []Named {
 
 var levels = [...]string{"debug", "info", "warn", "error"}
 
-// Logged keeps a line of the plugin's log.
+// Logged keeps a line of the plugin's log: of several the first, as what comes
+// after it tells most often where in the plugin that was.
 func (r *Result) Logged(level abi.Level, text string) {
 	if level > abi.LevelDebug {
+		text, _, _ = strings.Cut(text, "\n")
 		r.Log = append(r.Log, levels[level]+": "+text)
 	}
 }
