@@ -141,7 +141,8 @@ func (t *tap) Handle(_ context.Context, r slog.Record) error {
 	defer t.mu.Unlock()
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == "text" {
-			t.lines = append(t.lines, strings.ToLower(r.Level.String())+": "+a.Value.String())
+			first, _, _ := strings.Cut(a.Value.String(), "\n") // as testcase.Result keeps it
+			t.lines = append(t.lines, strings.ToLower(r.Level.String())+": "+first)
 		}
 		return true
 	})
