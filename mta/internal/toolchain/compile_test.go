@@ -13,29 +13,7 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/testpeer"
 	"github.com/wasmta/wasmta/mta/internal/wasm"
 	"github.com/wasmta/wasmta/sdk/abi"
-	"github.com/wasmta/wasmta/sdk/templates"
 )
-
-// TestBuildsAreTheSame builds a plugin twice, in other folders and with other
-// caches.
-func TestBuildsAreTheSame(t *testing.T) {
-	for _, l := range templates.Languages {
-		t.Run(l.Name, func(t *testing.T) {
-			t.Parallel()
-			testpeer.NeedCompiler(t, l.Name)
-			var modules [2][]byte
-			for i := range modules {
-				var err error
-				if modules[i], err = (&Builder{CacheDir: t.TempDir()}).Build(t.Context(), newPlugin(t, l)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if !bytes.Equal(modules[0], modules[1]) {
-				t.Errorf("two builds are not equal: %s and %s", digest(modules[0]), digest(modules[1]))
-			}
-		})
-	}
-}
 
 // TestMistakes holds that the first line of an error has the place.
 func TestMistakes(t *testing.T) {

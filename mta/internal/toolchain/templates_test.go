@@ -12,7 +12,8 @@ import (
 )
 
 // TestTemplates builds the folder of a new plugin, in each language, far from
-// this checkout.
+// this checkout: twice, in other folders and with other caches, which makes no
+// difference.
 func TestTemplates(t *testing.T) {
 	for _, l := range templates.Languages {
 		t.Run(l.Name, func(t *testing.T) {
@@ -22,6 +23,13 @@ func TestTemplates(t *testing.T) {
 			module, err := (&Builder{CacheDir: t.TempDir()}).Build(t.Context(), dir)
 			if err != nil {
 				t.Fatal(err)
+			}
+			again, err := (&Builder{CacheDir: t.TempDir()}).Build(t.Context(), newPlugin(t, l))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(module, again) {
+				t.Errorf("two builds are not equal: %s and %s", digest(module), digest(again))
 			}
 			b, err := bundle.Read(module)
 			if err != nil {
