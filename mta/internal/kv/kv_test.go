@@ -19,6 +19,7 @@ import (
 
 	"github.com/wasmta/wasmta/mta/internal/kv/kvtest"
 	"github.com/wasmta/wasmta/sdk/host"
+	"github.com/wasmta/wasmta/sdk/testcase"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -65,6 +66,21 @@ func TestMemory(t *testing.T) {
 		c := newClock()
 		s := NewMemory(Options{Now: c.now})
 		return kvtest.Subject{Space: func(n string) host.KV { return s.Space(n) }, Advance: c.advance}
+	})
+}
+
+// TestThatOfTestCases holds that what plugins have in their tests behaves as
+// what they have in a server.
+func TestThatOfTestCases(t *testing.T) {
+	kvtest.Run(t, func(t *testing.T) kvtest.Subject {
+		c := newClock()
+		spaces := map[string]host.KV{}
+		return kvtest.Subject{Advance: c.advance, Space: func(n string) host.KV {
+			if spaces[n] == nil {
+				spaces[n] = testcase.NewKV(nil, c.now)
+			}
+			return spaces[n]
+		}}
 	})
 }
 
