@@ -69,7 +69,10 @@ func (kv *KV) put(key string, value []byte, ttl time.Duration) {
 }
 
 // Get implements [host.KV].
-func (kv *KV) Get(_ context.Context, key string) ([]byte, error) {
+func (kv *KV) Get(ctx context.Context, key string) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	kv.mu.Lock()
 	defer kv.mu.Unlock()
 	e, ok := kv.live(key)
@@ -80,7 +83,10 @@ func (kv *KV) Get(_ context.Context, key string) ([]byte, error) {
 }
 
 // Set implements [host.KV].
-func (kv *KV) Set(_ context.Context, key string, value []byte, ttl time.Duration) error {
+func (kv *KV) Set(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	kv.mu.Lock()
 	defer kv.mu.Unlock()
 	kv.put(key, value, ttl)
@@ -88,7 +94,10 @@ func (kv *KV) Set(_ context.Context, key string, value []byte, ttl time.Duration
 }
 
 // Delete implements [host.KV].
-func (kv *KV) Delete(_ context.Context, key string) error {
+func (kv *KV) Delete(ctx context.Context, key string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	kv.mu.Lock()
 	defer kv.mu.Unlock()
 	delete(kv.entries, key)
@@ -96,7 +105,10 @@ func (kv *KV) Delete(_ context.Context, key string) error {
 }
 
 // Add implements [host.KV].
-func (kv *KV) Add(_ context.Context, key string, delta int64, ttl time.Duration) (int64, error) {
+func (kv *KV) Add(ctx context.Context, key string, delta int64, ttl time.Duration) (int64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	kv.mu.Lock()
 	defer kv.mu.Unlock()
 	e, ok := kv.live(key)
@@ -117,7 +129,10 @@ func (kv *KV) Add(_ context.Context, key string, delta int64, ttl time.Duration)
 }
 
 // CompareAndSwap implements [host.KV].
-func (kv *KV) CompareAndSwap(_ context.Context, key string, old, next []byte, ttl time.Duration) error {
+func (kv *KV) CompareAndSwap(ctx context.Context, key string, old, next []byte, ttl time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	kv.mu.Lock()
 	defer kv.mu.Unlock()
 	e, ok := kv.live(key)
