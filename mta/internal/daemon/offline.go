@@ -10,6 +10,7 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/config"
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/offline"
+	"github.com/wasmta/wasmta/mta/internal/postqueue"
 	"github.com/wasmta/wasmta/mta/internal/wasm"
 	"github.com/wasmta/wasmta/sdk/host"
 	"github.com/wasmta/wasmta/sdk/testcase"
@@ -51,6 +52,7 @@ func OpenOffline(ctx context.Context, file string, now time.Time, log *slog.Logg
 		return nil, err
 	}
 	o.runtime, o.Runner.Pipeline = runtime, whole{p}
+	o.Runner.Attempt = &postqueue.Deliverer{Next: dry{}, Stages: p.queued, Local: o.local}
 	return o, nil
 }
 
@@ -87,6 +89,33 @@ func (o *Offline) AddRecord(name, word, data string) bool {
 
 // Close gives back what the pipeline has.
 func (o *Offline) Close(ctx context.Context) error { return o.runtime.Close(ctx) }
+
+// dry delivers to nobody.
+type dry struct{}
+
+// Deliver implements [mail.Deliverer].
+func (dry) Deliver(_ context.Context, m *mail.Message) []mail.Result {
+	results := make([]mail.Result, len(m.Envelope.Recipients))
+	for i := range results {
+		results[i].Outcome = mail.Delivered
+		if no := m.Envelope.Recipients[i].Refused; no != nil {
+			results[i] = mail.Result{Outcome: mail.Bounced, Code: no.Code, Enh: no.Enh, Text: no.Text}
+		}
+	}
+	return results
+}
+
+// local is the account that has the mail of a path here. Accounts are not looked
+// up: any address of a domain with mailboxes counts as one.
+func (o *Offline) local(p mail.Path) string {
+	for _, d := range o.Config.Domains {
+		if d.Name == strings.ToLower(p.Domain) && d.Deliver.Scheme == "mailbox" {
+			name, _, _ := strings.Cut(p.Local, "+")
+			return strings.ToLower(name + "@" + p.Domain)
+		}
+	}
+	return ""
+}
 
 // where is where a recipient's mail would go: what a stage says, or else the
 // file.

@@ -7,7 +7,9 @@ package offline
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
@@ -35,6 +37,7 @@ type Runner struct {
 	Hostname string
 	Now      func() time.Time
 	Where    func(*mail.Recipient) string // where a recipient's mail would go; nil: not known
+	Attempt  mail.Deliverer               // asks the hooks of an attempt at what would be queued; nil: nobody is asked
 }
 
 // A Message is a message with the session that it comes in. What is not given
@@ -112,6 +115,7 @@ type walk struct {
 	tx      *mail.Transaction
 	refused []string // the recipients that were refused at RCPT, with their replies
 	last    *smtp.Reply
+	results map[*mail.Transaction][]mail.Result // of the attempts
 }
 
 // session plays what a client does, up to the first refusal.
@@ -229,6 +233,26 @@ func (w *walk) content(ctx context.Context) {
 		w.out.Queued = append(w.out.Queued, w.tx)
 	}
 	w.out.Queued = append(w.out.Queued, w.tx.More...)
+	w.attempt(ctx)
+}
+
+// attempt makes the first attempt at all that would be queued and is not held.
+func (w *walk) attempt(ctx context.Context) {
+	w.results = map[*mail.Transaction][]mail.Result{}
+	if w.Attempt == nil {
+		return
+	}
+	for _, tx := range w.out.Queued { // what comes of an attempt has none of its own
+		if tx.Hold != "" || len(tx.Envelope.Recipients) == 0 {
+			continue
+		}
+		m := &mail.Message{
+			ID: tx.ID, Received: tx.Received, Client: tx.Client, Envelope: tx.Envelope, Content: tx.Content, Notes: tx.QueuedNotes,
+		}
+		w.results[tx] = w.Attempt.Deliver(ctx, m)
+		tx.Envelope = m.Envelope
+		w.out.Queued = append(w.out.Queued, m.Sends...)
+	}
 }
 
 // conclude writes the end of the report.
@@ -242,9 +266,7 @@ func (w *walk) conclude() {
 	for _, tx := range w.out.Queued {
 		q := queued(tx)
 		for i := range tx.Envelope.Recipients {
-			if w.Where != nil {
-				q.Where = append(q.Where, w.Where(&tx.Envelope.Recipients[i]))
-			}
+			q.Where = append(q.Where, w.where(tx, i))
 		}
 		rep.Queued = append(rep.Queued, q)
 	}
@@ -252,6 +274,22 @@ func (w *walk) conclude() {
 	for _, s := range rep.Steps {
 		w.out.Log = append(w.out.Log, s.Log...)
 	}
+}
+
+// where is what becomes of a recipient.
+func (w *walk) where(tx *mail.Transaction, i int) string {
+	if results := w.results[tx]; i < len(results) && results[i].Outcome != mail.Delivered {
+		r := &results[i]
+		text := string(r.Outcome)
+		if r.Code != 0 {
+			text += fmt.Sprintf(" %d", r.Code)
+		}
+		return strings.TrimSpace(strings.Join([]string{text, r.Enh, r.Text}, " "))
+	}
+	if w.Where == nil {
+		return ""
+	}
+	return w.Where(&tx.Envelope.Recipients[i])
 }
 
 // queued is a transaction as a report has it.

@@ -186,6 +186,36 @@ func TestPartsAndWhatIsSentAreReported(t *testing.T) {
 	}
 }
 
+// A refuser says no to the second recipient of each attempt, and sends a message.
+type refuser struct{}
+
+func (refuser) Deliver(_ context.Context, m *mail.Message) []mail.Result {
+	note := &mail.Transaction{Content: mail.Bytes("Subject: note\r\n\r\n"), SentBy: "a"}
+	note.Envelope.Recipients = []mail.Recipient{{Path: m.Envelope.ReversePath}}
+	m.Sends = append(m.Sends, note)
+	results := make([]mail.Result, len(m.Envelope.Recipients))
+	for i := range results {
+		results[i].Outcome = mail.Delivered
+	}
+	results[1] = mail.Result{Outcome: mail.Bounced, Code: 550, Enh: "5.7.1", Text: "Not to her"}
+	return results
+}
+
+func TestAnAttemptIsMadeAtWhatWouldBeQueued(t *testing.T) {
+	r := runnerOf()
+	r.Attempt, r.Where = refuser{}, func(*mail.Recipient) string { return "mailbox" }
+	q := run(t, r, Message{}).Report.Queued
+	if len(q) != 2 || !slices.Equal(q[0].Where, []string{"mailbox", "bounced 550 5.7.1 Not to her"}) || q[1].By != "a" {
+		t.Errorf("%+v", q)
+	}
+	hold := guest{mail.HookMessage: answer(mail.Answer{Verdict: mail.Quarantine, Reason: "no"})}
+	r = runnerOf(hold)
+	r.Attempt = refuser{}
+	if q := run(t, r, Message{}).Report.Queued; len(q) != 1 {
+		t.Errorf("an attempt at a message that is held: %+v", q)
+	}
+}
+
 func TestAStageThatFailsSaysWhy(t *testing.T) {
 	o := run(t, runnerOf(guest{mail.HookMessage: func(tx *mail.Transaction) (mail.Answer, error) {
 		return mail.Answer{Used: mail.Usage{Fuel: 7}}, errors.New("plugin a: on_message: out of fuel")

@@ -172,6 +172,7 @@ func about(t *pipeline.Trace) string {
 	switch {
 	case t.Hook == mail.HookRcpt && len(rcpts) > 0:
 		return rcpts[len(rcpts)-1].Path.String()
+	case t.Hook == mail.HookLocal || t.Hook == mail.HookRoute || t.Hook == mail.HookDelivery:
 	case t.ID == queueID || t.ID == "":
 		return ""
 	}

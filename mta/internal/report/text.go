@@ -108,6 +108,7 @@ func (p *page) fact(name, text, source string) {
 var hookWords = map[string]string{
 	"on_connect": "connect", "on_helo": "helo", "on_auth": "auth", "on_mail": "mail", "on_rcpt": "rcpt", "on_data": "data",
 	"on_headers": "headers", "on_message": "", "on_disconnect": "disconnect",
+	"on_route": "route", "on_local": "local", "on_delivery": "delivery", "on_dsn": "dsn",
 }
 
 // title is a stage with the hook it is asked.
