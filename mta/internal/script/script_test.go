@@ -69,7 +69,7 @@ func tryLoad(t testing.TB, opts wasm.LoadOptions) (*wasm.Plugin, *bytes.Buffer, 
 	}
 	log := new(bytes.Buffer)
 	rt, err := wasm.NewRuntime(t.Context(), wasm.Options{
-		CacheDir: filepath.Join(cache, "wasmta", "test-cache"), Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), Hostname: "hamburger.edu",
+		CacheDir: filepath.Join(cache, "wasmta", "compiled"), Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), Hostname: "hamburger.edu",
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,9 @@ func TestReadmes(t *testing.T) {
 		{"rust", "rust", "rust", "plugin.rs"},
 		{"zig", "zig", "zig", "plugin.zig"},
 		{"assemblyscript", "assemblyscript", "ts", "plugin.ts"},
+		{"javascript", "javascript", "js", "plugin.js"},
+		{"python", "python", "python", "plugin.py"},
+		{"ruby", "ruby", "ruby", "plugin.rb"},
 	} {
 		t.Run(tt.lang, func(t *testing.T) {
 			t.Parallel()

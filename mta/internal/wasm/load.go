@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/wasmta/wasmta/sdk/abi"
@@ -161,7 +163,8 @@ func (p *Plugin) prepare(ctx context.Context) error {
 		return err
 	}
 	var err error
-	if p.compiled, err = p.runtime.CompileModule(ctx, p.code.wasm); err != nil {
+	workers := experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0)) // Ruby takes 8 s with one
+	if p.compiled, err = p.runtime.CompileModule(workers, p.code.wasm); err != nil {
 		return err
 	}
 	wasi := p.runtime.Module(wasi_snapshot_preview1.ModuleName).ExportedFunctionDefinitions()
