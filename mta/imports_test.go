@@ -167,6 +167,7 @@ var allowed = map[string]string{
 	"plugins/stamp":                "sdk/go",
 	"sdk":                          "",
 	"sdk/abi":                      "",
+	"sdk/abidoc":                   "sdk/abi sdk/testcase",
 	"sdk/bundle":                   "",
 	"sdk/conformance":              "",
 	"sdk/conformance/filters/go":   "sdk/go",

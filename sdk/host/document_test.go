@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"os"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/wasmta/wasmta/sdk/abi"
+	"github.com/wasmta/wasmta/sdk/abidoc"
 	"github.com/wasmta/wasmta/sdk/host"
-	"github.com/wasmta/wasmta/sdk/mimetree"
 	"github.com/wasmta/wasmta/sdk/testcase"
 )
 
@@ -22,39 +22,17 @@ import (
 // of functions, and its examples against the host.
 const document = "../ABI.md"
 
-// A section is what the document says of one function.
-type section struct {
-	name     string
-	declared string   // the block that begins it
-	examples []string // the blocks that run
-}
-
-func readDocument(t *testing.T) string {
+func readDocument(t *testing.T) (string, *abidoc.Document) {
 	t.Helper()
 	b, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(b)
-}
-
-// sections are those of functions: under a heading that is a name alone.
-func sections(doc string) []section {
-	var all []section
-	for part := range strings.SplitSeq(doc, "\n### ") {
-		title, body, _ := strings.Cut(part, "\n")
-		name := strings.Trim(title, "`")
-		if title != "`"+name+"`" {
-			continue
-		}
-		body, _, _ = strings.Cut(body, "\n## ")
-		s := section{name: name, examples: testcase.Blocks(body, "example")}
-		if blocks := testcase.Blocks(body, "abi"); len(blocks) == 1 {
-			s.declared = blocks[0]
-		}
-		all = append(all, s)
+	d, err := abidoc.Parse(string(b))
+	if err != nil {
+		t.Fatal(err)
 	}
-	return all
+	return string(b), d
 }
 
 // declaration is how the document has to declare a function.
@@ -101,10 +79,10 @@ func hooksText(s abi.HookSet) string {
 }
 
 func TestDocumentHasEveryFunction(t *testing.T) {
-	found := sections(readDocument(t))
+	_, d := readDocument(t)
 	var names, want []string
-	for _, s := range found {
-		names = append(names, s.name)
+	for _, f := range d.Functions {
+		names = append(names, f.Name)
 	}
 	for _, f := range abi.Functions {
 		want = append(want, f.Name)
@@ -113,171 +91,91 @@ func TestDocumentHasEveryFunction(t *testing.T) {
 		t.Fatalf("the functions are\n%q\nthe table has\n%q", names, want)
 	}
 	for i, f := range abi.Functions {
-		if got, want := found[i].declared, declaration(f); got != want {
+		if got, want := d.Functions[i].Declared, declaration(f); got != want {
 			t.Errorf("%s is declared\n%swant\n%s", f.Name, got, want)
 		}
-		if len(found[i].examples) == 0 || !strings.Contains(found[i].examples[0], f.Name+"(") {
+		if ex := d.Functions[i].Examples; len(ex) == 0 || !strings.Contains(ex[0].Text, f.Name+"(") {
 			t.Errorf("%s has no example", f.Name)
 		}
 	}
 }
 
-// TestDocumentExamples runs the examples in the document's own world.
+// TestDocumentExamples runs the examples against this package; those of the
+// server run in WebAssembly too.
 func TestDocumentExamples(t *testing.T) {
-	doc := readDocument(t)
-	world, err := testcase.Parse([]byte(testcase.Blocks(doc, "txtar")[0]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range sections(doc) {
-		t.Run(s.name, func(t *testing.T) {
-			for _, text := range s.examples {
-				e := newExample(world, text)
-				if err := e.run(text); err != nil {
-					t.Errorf("%v\nin\n%s", err, text)
+	_, d := readDocument(t)
+	for _, f := range d.Functions {
+		t.Run(f.Name, func(t *testing.T) {
+			for _, e := range f.Examples {
+				r := newRun(d.World, e)
+				if err := r.steps(e); err != nil {
+					t.Errorf("%v\nin\n%s", err, e.Text)
 				}
 			}
 		})
 	}
 }
 
-// An example is one hook call in the world of the document.
-type example struct {
+// A run is one example at work.
+type run struct {
 	guest
-	c        testcase.Case
 	services testcase.Services
 	result   testcase.Result
 }
 
-func newExample(world testcase.Case, text string) *example {
-	e := &example{c: world}
-	in := host.Input{Grants: abi.AllGrants, Hook: e.c.Hook}
-	for line := range strings.Lines(text) {
-		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-		switch word {
-		case "hook":
-			in.Hook = rest
-		case "grant":
-			in.Grants, _ = abi.ParseGrants(strings.Fields(rest)...)
-		}
+func newRun(c testcase.Case, e abidoc.Example) *run {
+	r := &run{services: c.Services()}
+	config, _ := testcase.ToJSON(c.Config) // what is no YAML has no tag
+	in := host.Input{
+		Hook: e.Hook, Grants: e.Grants, Config: config, Context: c.Context,
+		Sender: c.Sender(), Recipients: c.Recipients(), Deadline: c.Now.Add(500 * time.Millisecond),
+		SessionNotes: c.SessionNotes, Notes: c.Notes, QueuedNotes: c.QueuedNotes,
+		Now: r.services.Clock, Random: bytes.NewReader(make([]byte, 100)), Log: r.result.Logged, Level: abi.LevelInfo,
+		KV: r.services.KV, Resolver: r.services.DNS, Metrics: r.services.Metrics,
+		Open: func() (host.Message, error) { return parse(string(c.Message)), nil },
 	}
-	e.services = e.c.Services()
-	config, _ := testcase.ToJSON(e.c.Config)
-	in.Config, in.Context, in.Sender, in.Recipients = config, e.c.Context, e.c.Sender(), e.c.Recipients()
-	in.Context.Plugin = "example"
-	in.SessionNotes, in.Notes, in.QueuedNotes = e.c.SessionNotes, e.c.Notes, e.c.QueuedNotes
-	in.Deadline = e.c.Now.Add(500e6)
-	in.Now, in.Random = e.services.Clock, bytes.NewReader(bytes.Repeat([]byte{0xab}, 100))
-	in.Log, in.Level = e.result.Logged, abi.LevelInfo
-	in.KV, in.Resolver, in.Metrics = e.services.KV, e.services.DNS, e.services.Metrics
-	in.Open = func() (host.Message, error) {
-		return host.Tree(mimetree.Parse(bytes.NewReader(e.c.Message), mimetree.Limits{})), nil
-	}
-	e.call = host.New(in)
-	return e
+	in.Context.Plugin = "test"
+	r.call = host.New(in)
+	return r
 }
 
-// run takes an example's lines one after the other.
-func (e *example) run(text string) error {
-	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
+func (r *run) steps(e abidoc.Example) error {
+	for _, s := range e.Steps {
+		if err := r.step(s); err != nil {
+			return fmt.Errorf("%s: %w", s.Line, err)
 		}
-		if err := e.step(line); err != nil {
-			return fmt.Errorf("%s: %w", line, err)
+	}
+	lines := strings.Split(r.result.Text(), "\n")
+	for _, want := range e.Result {
+		if !slices.Contains(lines, want) {
+			return fmt.Errorf("no line %q in\n%s", want, r.result.Text())
 		}
 	}
 	return nil
 }
 
-func (e *example) step(line string) error {
-	word, rest, _ := strings.Cut(line, " ")
-	switch word {
-	case "hook", "grant":
-		return nil
-	case "in", "out":
-		return e.octets(word, rest)
-	case "return":
-		return e.end(rest)
-	case ">":
-		for got := range strings.Lines(e.result.Text()) {
-			if strings.TrimSpace(got) == rest {
-				return nil
-			}
+func (r *run) step(s abidoc.Step) error {
+	switch {
+	case s.Put != nil:
+		copy(r.memory[s.Put.At:], s.Put.Bytes)
+	case s.Look != nil:
+		if got := r.view(s.Look.At, int64(len(s.Look.Bytes))); !bytes.Equal(got, s.Look.Bytes) {
+			return fmt.Errorf("the memory has %q", got)
 		}
-		return fmt.Errorf("it has\n%s", e.result.Text())
-	}
-	return e.function(line)
-}
-
-// octets puts octets into the memory, or looks for them there.
-func (e *example) octets(word, rest string) error {
-	place, quoted, _ := strings.Cut(rest, " ")
-	at, err := number(place)
-	if err != nil {
-		return err
-	}
-	s, err := strconv.Unquote(strings.TrimSpace(quoted))
-	if err != nil {
-		return err
-	}
-	view := e.view(at, int64(len(s)))
-	if word == "in" {
-		copy(view, s)
-	} else if string(view) != s {
-		return fmt.Errorf("the memory has %q", view)
-	}
-	return nil
-}
-
-var callLine = regexp.MustCompile(`^(\w+)\(([^)]*)\)(?: = (-?\w+))?(?: +#.*)?$`)
-
-func (e *example) function(line string) error {
-	m := callLine.FindStringSubmatch(line)
-	if m == nil {
-		return fmt.Errorf("no line of an example")
-	}
-	f, ok := abi.Lookup(m[1])
-	if !ok {
-		return fmt.Errorf("no function")
-	}
-	var args []int64
-	for s := range strings.SplitSeq(m[2], ",") {
-		if s = strings.TrimSpace(s); s == "" {
-			continue
+	case s.Call != nil:
+		got, err := r.do(s.Call.Function, s.Call.Args)
+		if err != nil || got != s.Call.Result {
+			return fmt.Errorf("is %d, %v", got, err)
 		}
-		n, err := number(s)
+	case s.Return != nil:
+		answer, err := r.call.Answer(*s.Return)
 		if err != nil {
 			return err
 		}
-		args = append(args, n)
+		r.result.Verdict, r.result.Reply, r.result.Reason = answer.Verdict.String(), answer.Reply, answer.Reason
+		r.result.Take(r.call.Commit())
+		r.result.KV, r.result.Metrics = r.services.KV.Values(), r.services.Metrics.Lines()
 	}
-	got, err := e.do(f, args)
-	switch {
-	case err != nil:
-		return err
-	case (f.Result == abi.None) != (m[3] == ""):
-		return fmt.Errorf("has a result or has none")
-	case f.Result != abi.None && strconv.FormatInt(got, 10) != m[3]:
-		return fmt.Errorf("is %d", got)
-	}
-	return nil
-}
-
-// end returns from the hook.
-func (e *example) end(rest string) error {
-	n, err := strconv.Atoi(rest)
-	if err != nil {
-		return err
-	}
-	answer, err := e.call.Answer(int32(n))
-	if err != nil {
-		return err
-	}
-	e.result.Verdict, e.result.Reply, e.result.Reason = answer.Verdict.String(), answer.Reply, answer.Reason
-	e.result.Take(e.call.Commit())
-	e.result.KV, e.result.Metrics = e.services.KV.Values(), e.services.Metrics.Lines()
 	return nil
 }
 
@@ -300,7 +198,7 @@ func rows(doc string) map[string][]string {
 
 // TestDocumentTables holds the document's tables against what the host does.
 func TestDocumentTables(t *testing.T) {
-	doc := readDocument(t)
+	doc, _ := readDocument(t)
 	have := rows(doc)
 	need := func(what, key string, want ...string) {
 		t.Helper()

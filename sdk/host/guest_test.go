@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"strconv"
 	"strings"
 
 	"github.com/wasmta/wasmta/sdk/abi"
@@ -111,13 +110,3 @@ func (g *guest) answer(out []reflect.Value, buf, sum []byte, filled bool) (int64
 }
 
 func (g *guest) view(at, n int64) []byte { return g.memory[at : at+n : at+n] }
-
-// number reads a value as examples have it: decimal, hexadecimal, or for F64
-// with a point.
-func number(s string) (int64, error) {
-	if strings.Contains(s, ".") {
-		f, err := strconv.ParseFloat(s, 64)
-		return int64(math.Float64bits(f)), err
-	}
-	return strconv.ParseInt(s, 0, 64)
-}

@@ -35,13 +35,13 @@ const (
 	DefaultFieldsAdded     = 1000      // more than any filter adds by a factor of 20
 	DefaultHeaderOctets    = 1 << 20   // of a header section; other servers refuse well before
 	DefaultBlobOctets      = 100 << 20 // twice the default size limit of a message
-	DefaultBlobs           = 1000      //
-	DefaultPartsAdded      = 1000      //
+	DefaultBlobs           = 1000      // one for each part that may be added
+	DefaultPartsAdded      = 1000      // a tenth of what a message tree may have
 	DefaultRecipientsAdded = 1000      // as limits.recipients of a transaction
 	DefaultNotesOctets     = 64 << 10  // kept with the transaction
-	DefaultNoteKey         = 255       //
+	DefaultNoteKey         = 255       // a name, not a value
 	DefaultReasonOctets    = 1000      // one line of a list
-	DefaultRandomOctets    = 64 << 10  //
+	DefaultRandomOctets    = 64 << 10  // as getrandom(2) and Web Crypto give at once
 	DefaultVariants        = 100       // each is a message of its own in the queue
 	DefaultSends           = 10        // one reply and some copies; a plugin must not be a list server by accident
 	DefaultSendRecipients  = 100       // what every server must take of one message (RFC 5321 §4.5.3.1.8)
@@ -50,9 +50,9 @@ const (
 	DefaultKVCalls         = 1000      // each may wait for a disk or a network
 	DefaultDNSQueries      = 50        // SPF takes 10 (RFC 7208 §4.6.4), block lists one each
 	DefaultDNSOctets       = 64 << 10  // of a DNS message over TCP (RFC 1035 §4.2.2)
-	DefaultCounters        = 100       //
-	DefaultObservations    = 1000      //
-	DefaultOperationOctets = 64 << 10  //
+	DefaultCounters        = 100       // what a person can look at
+	DefaultObservations    = 1000      // one for each recipient
+	DefaultOperationOctets = 64 << 10  // of one header field
 
 	// MaxReplyText is the most text a reply may have: a reply line has 512
 	// octets with code, enhanced code and CRLF (RFC 5321 §4.5.3.1.5).
