@@ -121,8 +121,9 @@ func loadStage(ctx context.Context, cfg *config.Config, s *config.Stage, modules
 			Fuel: s.Fuel, HostCalls: s.HostCalls, LogOctets: int(s.LogOctets), Memory: int64(s.Memory), Timeout: s.Timeout,
 		},
 		Instances: s.Instances, Isolation: wasm.Isolation(s.Isolation),
-		Grants: s.Grant, Folders: folders(s.Folders),
-		Mode: wasm.Mode(s.Mode), Output: s.Output,
+		Grants:  append([]string{}, s.Grant...), // none is not the default
+		Folders: folders(s.Folders),
+		Mode:    wasm.Mode(s.Mode), Output: s.Output,
 		Resolver: around.resolver,
 	}
 	if around.kv != nil {

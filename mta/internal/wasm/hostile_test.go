@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -25,7 +26,7 @@ import (
 var villains = map[string][]Kind{
 	"loop":      {KindFuel, KindTimeout},
 	"bomb":      {KindFuel, KindTimeout},
-	"recursion": {KindDepth},
+	"recursion": {KindDepth, KindTimeout},
 	"grow":      {KindFuel, KindTimeout, KindMemory},
 	"table":     {KindFuel, KindTimeout},
 	"fill":      {KindFuel, KindTimeout, KindMemory},
@@ -104,8 +105,14 @@ func longText(octets int) mail.Content {
 	return mail.Bytes(b.Bytes())
 }
 
-// overtime is how long after its deadline a guest may go on.
-const overtime = 10 * time.Millisecond
+// overtime is how long after its deadline a guest may go on. The race detector
+// makes the host ten times slower.
+func overtime() time.Duration {
+	if raceDetector {
+		return 100 * time.Millisecond
+	}
+	return 10 * time.Millisecond
+}
 
 // TestVillains asks each of them, with much fuel and little time and with little
 // fuel and much time. An honest stage works beside them all the while.
@@ -125,7 +132,8 @@ func TestVillains(t *testing.T) {
 				content = mail.Bytes(letter)
 			}
 			quick := Budget{Memory: 4 << 20, Timeout: 50 * time.Millisecond, Fuel: 1e15, HostCalls: 1e9}
-			if late := least(3, func() time.Duration { return ask(t, rt, code, quick, content, kinds) - quick.Timeout }); late > overtime {
+			late := least(10, overtime(), func() time.Duration { return ask(t, rt, code, quick, content, kinds) - quick.Timeout })
+			if late > overtime() {
 				t.Errorf("ended %v after its time, and at best", late)
 			}
 			ask(t, rt, code, Budget{Memory: 4 << 20, Timeout: 2 * time.Second, Fuel: 1e6, HostCalls: 1000}, content, kinds)
@@ -133,10 +141,14 @@ func TestVillains(t *testing.T) {
 	}
 }
 
-// least is the least of n measurements: the others were disturbed.
-func least(n int, measure func() time.Duration) time.Duration {
+// least is the least of up to n measurements, as soon as one is good: others may
+// have been disturbed.
+func least(n int, good time.Duration, measure func() time.Duration) time.Duration {
 	best := measure()
 	for range n - 1 {
+		if best <= good {
+			break
+		}
 		best = min(best, measure())
 	}
 	return best
@@ -304,10 +316,10 @@ func TestGarbage(t *testing.T) {
 		}
 	}
 	for name, code := range codes {
-		step := max(len(code)/100, 1)
+		step := max(len(code)/50, 1)
 		for at := 0; at < len(code); at += step {
 			try(name, at, code[:at])
-			for bit := range 8 {
+			for _, bit := range []int{0, 3, 6} {
 				turned := slices.Clone(code)
 				turned[at] ^= 1 << bit
 				try(name, at, turned)
@@ -317,5 +329,82 @@ func TestGarbage(t *testing.T) {
 	t.Logf("%d modules were plugins, %d were refused", loaded, refused)
 	if loaded == 0 || refused == 0 {
 		t.Error("all modules had the same fate")
+	}
+}
+
+// TestLineBreaks gives CR, LF and NUL in each string of each function, one at a
+// time: none gets into the header section, the envelope or a reply, and no
+// function is too good to say so.
+func TestLineBreaks(t *testing.T) {
+	rt := newRuntime(t, Options{})
+	for _, f := range abi.Functions {
+		for place, param := range f.Params {
+			if param.Kind != abi.In {
+				continue
+			}
+			for _, bad := range []string{"a@b.c\r\nInjected: y", "a@b.c\nInjected: y", "a@b.c\rInjected: y", "text/x\x00Injected: y"} {
+				m := module{min: 1, data: "a@b.cX-A " + bad}
+				index := m.use(f.Name)
+				var code [][]byte
+				for i, p := range f.Params {
+					switch {
+					case i == place:
+						code = append(code, i32(9), i32(int32(len(bad))))
+					case p.Kind == abi.In && p.Name == "enhanced":
+						code = append(code, i32(0), i32(0))
+					case p.Kind == abi.In && p.Name == "name":
+						code = append(code, i32(5), i32(3))
+					case p.Kind == abi.In:
+						code = append(code, i32(0), i32(5))
+					case p.Kind == abi.Out:
+						code = append(code, i32(1000), i32(1000))
+					case p.Kind == abi.OutI64:
+						code = append(code, i32(1000))
+					case p.Name == "code":
+						code = append(code, i32(550))
+					default:
+						code = append(code, constant(p.Kind, 0))
+					}
+				}
+				code = append(code, call(index))
+				if f.Result != abi.None {
+					code = append(code, drop)
+				}
+				m.fn(abi.HookMessage, append(code, i32(int32(abi.Reject)))...)
+				p := load(t, rt, m.bytes())
+				tx := transaction()
+				a, err := p.Handle(t.Context(), abi.HookMessage, tx)
+				head := ""
+				if b, err := mail.ReadAll(tx.Content); err == nil {
+					head, _, _ = strings.Cut(string(b), "\r\n\r\n")
+				}
+				envelope, _ := json.Marshal(tx.Envelope)
+				said := fmt.Sprintf("%s %s %s %s %s", head, a.Enh, a.Text, a.Reason, envelope)
+				if strings.Contains(said, "Injected") {
+					t.Errorf("%s takes %q as %s: %v, %q", f.Name, bad, param.Name, err, said)
+				}
+				if err := p.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+}
+
+// TestHooksWithoutMessage asks the hooks of a session, which have no content and
+// no recipients yet.
+func TestHooksWithoutMessage(t *testing.T) {
+	for _, hook := range abi.Hooks[1:] {
+		var m module
+		var calls [][]byte
+		for _, f := range abi.Functions {
+			calls = append(calls, callWith(f, m.use(f.Name), 0, 8, 0)...)
+		}
+		m.min = 1
+		m.fn(hook, append(calls, i32(0))...)
+		p := load(t, newRuntime(t, Options{}), m.bytes())
+		if a, err := p.Handle(t.Context(), hook, &mail.Transaction{}); err != nil || a.Verdict != mail.Continue {
+			t.Errorf("%s: %v, %v", hook, a.Verdict, err)
+		}
 	}
 }

@@ -98,8 +98,13 @@ var forgetters = map[string]struct{ state, hook string }{
 		`(table.init 0 (i32.const 0) (i32.const 0) (i32.const 1)) (elem.drop 0) (i32.const 0)`},
 }
 
-func remembering(t testing.TB, state, hook string) []byte {
-	return wat(t, fmt.Sprintf("(module %s (func (export \"on_message\") (result i32) %s))", state, hook))
+// remembering makes the modules of a table.
+func remembering(t testing.TB, table map[string]struct{ state, hook string }) map[string][]byte {
+	codes := map[string][]byte{}
+	for name, tt := range table {
+		codes[name] = wat(t, fmt.Sprintf("(module %s (func (export \"on_message\") (result i32) %s))", tt.state, tt.hook))
+	}
+	return codes
 }
 
 // folder has one file, as guests see it: /f/file.
@@ -114,10 +119,10 @@ func folder(t testing.TB) []Folder {
 // TestNothingRemains asks guests that try to remember: with isolation they do
 // not, and without it they do, so that the test can tell.
 func TestNothingRemains(t *testing.T) {
+	remember, forget := remembering(t, rememberers), remembering(t, forgetters)
 	for system, set := range systems {
 		t.Run(system, func(t *testing.T) {
-			for name, tt := range rememberers {
-				code := remembering(t, tt.state, tt.hook)
+			for name, code := range remember {
 				for isolation, want := range map[Isolation]mail.Verdict{IsolateMessage: mail.Continue, IsolateNone: mail.Accept} {
 					rt := newRuntime(t, Options{})
 					set(rt)
@@ -134,8 +139,7 @@ func TestNothingRemains(t *testing.T) {
 					}
 				}
 			}
-			for name, tt := range forgetters {
-				code := remembering(t, tt.state, tt.hook)
+			for name, code := range forget {
 				rt := newRuntime(t, Options{})
 				set(rt)
 				p := loadWith(t, rt, LoadOptions{Wasm: code, Instances: 1})
