@@ -38,8 +38,8 @@ type analyst struct {
 
 // analyze is pass one: it prices every function, and refuses what would
 // change its meaning by pass two.
-func analyze(m *module) ([]function, error) {
-	a := &analyst{m: m, declared: make([]bool, m.funcCount()), referenced: make([]bool, m.funcCount())}
+func analyze(m *module, t tariff) ([]function, error) {
+	a := &analyst{m: m, p: pricer{tariff: t}, declared: make([]bool, m.funcCount()), referenced: make([]bool, m.funcCount())}
 	a.references()
 	fns := make([]function, len(m.code))
 	for i, b := range m.code {
@@ -70,8 +70,7 @@ func (a *analyst) body(b *body, typ funcType) error {
 		a.fn.frame += frameInstr
 		a.prev = instr{op: a.in.op, imm: a.in.imm}
 	}
-	a.fn.entry = a.p.entry()
-	a.fn.charges = slices.Clone(a.p.charges)
+	a.fn.entry, a.fn.charges = a.p.result()
 	a.fn.calls = once(a.fn.calls)
 	a.fn.indirect = once(a.fn.indirect)
 	return r.done()
@@ -102,7 +101,7 @@ func (a *analyst) instr(r *reader) {
 	case opBr, opBrIf, opBrTable:
 		a.branch(r)
 	case opReturn, opUnreachable:
-		p.leave(in.to)
+		p.branch(in.to, nil, false)
 	default:
 		a.refer(r)
 	}
@@ -113,16 +112,11 @@ func (a *analyst) branch(r *reader) {
 	if in.op != opBrTable {
 		in.targets = append(in.targets, in.x)
 	}
-	p.cut(in.to)
 	for _, l := range in.targets {
 		a.m.check(r, "label", l, len(p.frames))
-		if r.err != nil {
-			return
-		}
-		p.branch(l)
 	}
-	if in.op != opBrIf {
-		p.leave(in.to)
+	if r.err == nil {
+		p.branch(in.to, in.targets, in.op == opBrIf)
 	}
 }
 

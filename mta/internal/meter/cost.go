@@ -1,6 +1,6 @@
 package meter
 
-import "math"
+import "slices"
 
 // The prices, in units of fuel. One unit is one instruction, which takes a
 // quarter of a nanosecond to a nanosecond where memory answers from a cache.
@@ -9,13 +9,18 @@ const (
 	octetsShift  = 3       // bulk instructions on memories: 8 octets a unit
 	pricePage    = 1 << 13 // memory.grow, a page: it is zeroed, or mapped and zeroed when it is used
 	priceBulk    = 8       // a bulk instruction, or a piece of one, beside its length
-	inlineOctets = 1 << 12
+	inlineOctets = 1 << 12 // the longest piece that is not looked at by itself
 )
 
-// minSegment is from what price on a piece of straight code pays for itself.
-// A payment is three instructions of the machine; below this it is cheaper
-// to let all paths pay for the dearest one.
-const minSegment = 24
+// A tariff says where fuel is taken. A payment is three instructions of the
+// machine, so it should not be made for each few instructions; and one that is
+// made for a lot of code at once charges for what is then not run.
+type tariff struct {
+	own  int64 // straight code of this price pays for itself
+	path int64 // what runs behind a path of this price pays anew
+}
+
+var usual = tariff{own: 24, path: 96}
 
 // A charge takes fuel in front of the octet at pos of a body.
 type charge struct {
@@ -24,143 +29,161 @@ type charge struct {
 	looped bool // at a loop header: look whether there is any left
 }
 
-// A region is code that is charged for at one point: a function or a loop,
-// without the loops inside. The price of a region is that of its dearest
-// path from its head to anywhere, where pieces of straight code that pay for
-// themselves cost nothing. So what is charged is never less than what runs,
-// and not much more: an interpreter's loop does not pay for each of its
-// instructions' code on every round.
-type region struct {
-	charge  int   // index in charges, -1 for the function itself
-	price   int64 // of the dearest path so far
-	entered int64 // price of the path, in the region around, that led here
+// A path is a way that the code can have been run to some point: the charge
+// that was the last one on it, and what has been run since for that charge to
+// pay for. A charge's fuel is the price of the dearest path from it. So what
+// is charged is never less than what runs, and not much more: an interpreter's
+// loop does not pay for each of its instructions' code on every round.
+type path struct {
+	charge int // index in charges, or one of those below
+	price  int64
+}
+
+const (
+	dead  = -1 // nothing runs here
+	mixed = -2 // paths with different last charges meet: what follows needs one of its own
+)
+
+// join is a path to where a and b meet.
+func join(a, b path) path {
+	switch {
+	case a.charge == dead:
+		return b
+	case b.charge == dead:
+		return a
+	case a.charge != b.charge:
+		return path{charge: mixed}
+	}
+	return path{a.charge, max(a.price, b.price)}
 }
 
 // A frame is a block, loop or if that is open, or the function.
 type frame struct {
-	op     opcode
-	region int   // the region its end is in
-	start  int64 // price of the path where it began
-	out    int64 // price of the dearest path that branches to its end
+	op    opcode
+	loops int  // how many loops are open around it
+	start path // to its first instruction
+	out   path // of the branches to its end
 }
-
-// dead is the price of a path that nothing can take.
-const dead int64 = math.MinInt64
 
 // A pricer works out the charges of one function. It is told each
 // instruction in order.
 type pricer struct {
-	charges []charge
-	regions []region
+	tariff
+	charges []charge // the first one is the function's entry
 	frames  []frame
+	loops   []path // of each open loop, the path to it
 
-	cur     int64 // price of the path here, or dead
-	segment int   // where the piece of straight code began
-	paid    int64 // cur at that point
-	first   bool  // the piece is the first of its region, which always pays at its head
+	here  path
+	begin path // to where the piece of straight code in hand begins
+	pos   int  // where that is
+	first bool // it begins with a charge
 }
 
 func (p *pricer) reset() {
-	p.charges = p.charges[:0]
-	p.regions = append(p.regions[:0], region{charge: -1})
-	p.frames = append(p.frames[:0], frame{op: opBlock, out: dead})
-	p.cur, p.segment, p.paid, p.first = 0, 0, 0, true
+	p.charges, p.loops = p.charges[:0], p.loops[:0]
+	p.frames = append(p.frames[:0], frame{op: opBlock, out: path{charge: dead}})
+	p.charge(charge{fuel: 1})
 }
 
-// entry is the price of the function's own region.
-func (p *pricer) entry() int64 { return 1 + p.regions[0].price }
-
-func (p *pricer) add(price int64) {
-	if p.cur != dead {
-		p.cur += price
-	}
+// result is the price of the entry, and the charges inside.
+func (p *pricer) result() (entry int64, inside []charge) {
+	inside = slices.DeleteFunc(p.charges[1:], func(c charge) bool { return c.fuel == 0 })
+	return p.charges[0].fuel, slices.Clone(inside)
 }
 
-// cut ends the piece of straight code that began at p.segment; the next one
-// begins at the octet at pos.
-func (p *pricer) cut(pos int) {
-	if p.cur != dead {
-		if price := p.cur - p.paid; price >= minSegment && !p.first {
-			p.charges = append(p.charges, charge{pos: p.segment, fuel: price})
-			p.cur = p.paid
-		}
-		here := &p.regions[len(p.regions)-1]
-		here.price = max(here.price, p.cur)
-	}
-	p.begin(pos)
+func (p *pricer) add(price int64) { p.here.price += price }
+
+// charge begins a piece of straight code with a charge.
+func (p *pricer) charge(c charge) {
+	p.here = path{charge: len(p.charges), price: c.fuel}
+	p.charges = append(p.charges, c)
+	p.begin, p.pos, p.first = p.here, c.pos, true
 }
 
-// begin begins a piece of straight code with the path as it is.
-func (p *pricer) begin(pos int) { p.segment, p.paid, p.first = pos, p.cur, false }
-
-// branch notes that the path here also goes on at the label.
-func (p *pricer) branch(label uint32) {
-	f := &p.frames[len(p.frames)-1-int(label)]
-	if p.cur == dead || f.op == opLoop {
+// settle ends the piece of straight code in hand.
+func (p *pricer) settle() {
+	if p.here.charge == dead {
 		return
 	}
-	price := p.cur
-	if f.region < len(p.regions)-1 {
-		price = p.regions[f.region+1].entered
+	if price := p.here.price - p.begin.price; price >= p.own && !p.first {
+		p.charges = append(p.charges, charge{pos: p.pos, fuel: price})
+		p.here = p.begin
 	}
-	f.out = max(f.out, price)
+	c := &p.charges[p.here.charge]
+	c.fuel = max(c.fuel, p.here.price)
+}
+
+// resume begins the next piece, at the octet at pos, which the path to leads to.
+func (p *pricer) resume(pos int, to path) {
+	if to.charge == mixed || to.charge != dead && to.price >= p.path {
+		p.charge(charge{pos: pos})
+		return
+	}
+	p.here, p.begin, p.pos, p.first = to, to, pos, false
+}
+
+// branch ends a piece with branches. What follows can be reached from here if
+// falls.
+func (p *pricer) branch(pos int, labels []uint32, falls bool) {
+	p.settle()
+	if p.here.charge != dead {
+		for _, l := range labels {
+			f := &p.frames[len(p.frames)-1-int(l)]
+			switch {
+			case f.op == opLoop: // its header pays for the next round
+			case f.loops < len(p.loops): // out of a loop, which has paid for itself
+				f.out = join(f.out, p.loops[f.loops])
+			default:
+				f.out = join(f.out, p.here)
+			}
+		}
+	}
+	if !falls {
+		p.here.charge = dead
+	}
+	p.resume(pos, p.here)
 }
 
 func (p *pricer) push(in *instr) {
-	f := frame{op: in.op, region: len(p.regions) - 1, start: p.cur, out: dead}
+	f := frame{op: in.op, loops: len(p.loops), out: path{charge: dead}}
 	switch in.op {
 	case opIf:
-		p.cut(in.to)
-		f.start = p.cur
+		p.settle()
+		f.start = p.here
+		p.resume(in.to, p.here)
 	case opLoop:
-		p.cut(in.to)
-		f.start = p.cur
-		p.regions = append(p.regions, region{charge: len(p.charges), entered: p.cur})
-		if p.cur != dead {
-			p.charges = append(p.charges, charge{pos: in.to, looped: true})
-			p.cur = 0
+		p.settle()
+		p.loops = append(p.loops, p.here)
+		if p.here.charge != dead {
+			p.charge(charge{pos: in.to, fuel: 1, looped: true})
 		}
-		p.begin(in.to)
-		p.first = true
 	}
 	p.frames = append(p.frames, f)
 }
 
 // otherwise is told of the else of an if.
 func (p *pricer) otherwise(pos int) {
-	p.cut(pos)
+	p.settle()
 	f := &p.frames[len(p.frames)-1]
-	f.op, f.out, p.cur = opElse, max(f.out, p.cur), f.start
-	p.begin(pos)
+	f.op, f.out = opElse, join(f.out, p.here)
+	p.resume(pos, f.start)
 }
 
 // pop is told of an end.
 func (p *pricer) pop(pos int) {
-	p.cut(pos)
+	p.settle()
 	f := p.frames[len(p.frames)-1]
 	p.frames = p.frames[:len(p.frames)-1]
 	switch f.op {
 	case opIf: // without an else
-		f.out = max(f.out, f.start)
+		f.out = join(f.out, f.start)
 	case opLoop:
-		loop := p.regions[len(p.regions)-1]
-		p.regions = p.regions[:len(p.regions)-1]
-		if loop.entered != dead {
-			p.charges[loop.charge].fuel = 1 + loop.price
+		if p.here.charge != dead {
+			p.here = p.loops[f.loops]
 		}
-		if p.cur != dead {
-			p.cur = loop.entered
-		}
+		p.loops = p.loops[:f.loops]
 	}
-	p.cur = max(p.cur, f.out)
-	p.begin(pos)
-}
-
-// leave is told that what follows cannot be reached from here.
-func (p *pricer) leave(pos int) {
-	p.cut(pos)
-	p.cur = dead
-	p.begin(pos)
+	p.resume(pos, join(f.out, p.here))
 }
 
 // price is what an instruction costs that costs the same each time. The free

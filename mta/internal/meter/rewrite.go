@@ -8,7 +8,9 @@ import (
 
 // Rewrite returns wasm with what the package comment promises built in. It
 // keeps nothing of wasm, and is safe for concurrent use.
-func Rewrite(wasm []byte, o Options) (*Module, error) {
+func Rewrite(wasm []byte, o Options) (*Module, error) { return rewrite(wasm, o, usual) }
+
+func rewrite(wasm []byte, o Options, t tariff) (*Module, error) {
 	m, err := decode(wasm)
 	if err != nil {
 		return nil, err
@@ -16,7 +18,7 @@ func Rewrite(wasm []byte, o Options) (*Module, error) {
 	if err := m.capTables(o.TableMax); err != nil {
 		return nil, err
 	}
-	fns, err := analyze(m)
+	fns, err := analyze(m, t)
 	if err != nil {
 		return nil, fmt.Errorf("code section: %w", err)
 	}
