@@ -18,7 +18,8 @@
 //
 //	GOOS=wasip1 GOARCH=wasm go build -buildmode=c-shared -o hello.wasm
 //
-// and tested natively with sdk/go/mtatest.
+// and tested natively with sdk/go/mtatest. The hooks of sessions and of the
+// queue have packages of their own: see [OnMessage].
 //
 // A plugin has one thread; nothing here is safe for concurrent use, and what a
 // hook is given is valid until it returns. What a hook changes is kept if it

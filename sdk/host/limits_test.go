@@ -1,0 +1,76 @@
+package host
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/wasmta/wasmta/sdk/abi"
+)
+
+func TestLimits(t *testing.T) {
+	in := input(newFake())
+	in.Limits = Limits{FieldOctets: 10, FieldsAdded: 2, HeaderOctets: 15, BlobOctets: 5, Blobs: 2,
+		PartsAdded: 1, RecipientsAdded: 1, NotesOctets: 10, NoteKey: 3, ReasonOctets: 4, RandomOctets: 8}
+	c := New(in)
+	want := func(what string, got, want abi.Errno) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: got %v, want %v", what, got, want)
+		}
+	}
+	want("long field", c.HdrInsert(0, 0, "X", "1234567890"), abi.Limit)
+	want("first field", c.HdrInsert(0, 0, "X", "1"), abi.OK)
+	want("second field", c.HdrInsert(0, 0, "X", "2"), abi.OK)
+	want("third field", c.HdrInsert(0, 0, "X", "3"), abi.Limit)
+	want("setting is not adding", c.HdrSet(0, 0, "123456789"), abi.OK)
+	want("too much in all", c.HdrSet(0, 0, "1234"), abi.Limit)
+	blob := c.BlobNew()
+	c.BlobNew()
+	want("third blob", abi.Errno(c.BlobNew()), abi.Limit)
+	want("blob", c.BlobWrite(blob, []byte("12345")), abi.OK)
+	want("full blob", c.BlobWrite(blob, []byte("6")), abi.Limit)
+	want("no such blob", c.BlobWrite(7, nil), abi.NotFound)
+	want("part", min(abi.Errno(c.PartInsert(0, 0, "text/plain", "", blob)), 0), abi.OK)
+	want("second part", abi.Errno(c.PartWrap(0, "multipart/mixed")), abi.Limit)
+	want("recipient", min(abi.Errno(c.RcptAdd("a@b.c")), 0), abi.OK)
+	want("second recipient", abi.Errno(c.RcptAdd("d@e.f")), abi.Limit)
+	want("notes", c.NoteSet(abi.ScopeTransaction, "a", "12"), abi.OK)
+	want("more notes", c.NoteSet(abi.ScopeTransaction, "b", "12"), abi.Limit)
+	want("note in the same place", c.NoteSet(abi.ScopeTransaction, "a", "1"), abi.OK)
+	want("long key", c.NoteSet(abi.ScopeTransaction, "abcd", ""), abi.BadArg)
+	want("reason", c.Quarantine("12345"), abi.Limit)
+	want("random", abi.Errno(c.Random(make([]byte, 9))), abi.Limit)
+	want("long reply", c.Reply(550, "", strings.Repeat("x", MaxReplyText+1)), abi.Limit)
+}
+
+func TestBlobsAreCopied(t *testing.T) {
+	f := newFake()
+	c := New(input(f))
+	b := c.BlobNew()
+	buf := []byte("one")
+	c.BlobWrite(b, buf)
+	c.PartReplace(0, "", b)
+	copy(buf, "two")
+	c.BlobWrite(b, []byte(" more"))
+	if got := f.now().body; got != "one" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestLog(t *testing.T) {
+	in := input(nil)
+	in.Limits.LogOctets = 20
+	in.Level = abi.LevelInfo
+	var lines []string
+	in.Log = func(_ abi.Level, s string) { lines = append(lines, s) }
+	c := New(in)
+	c.Log(abi.LevelDebug, "not wanted")
+	c.Log(99, "no level")
+	c.Log(abi.LevelInfo, "one")
+	for range 100 {
+		c.Log(abi.LevelWarn, "a longer line")
+	}
+	if got, want := strings.Join(lines, "|"), "one|a longer line|this call's log is full, the rest of it is dropped"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
