@@ -270,7 +270,9 @@ func (w *walk) conclude() {
 		}
 		rep.Queued = append(rep.Queued, q)
 	}
-	rep.Notes = append(w.refused, rep.Notes...)
+	if w.out.Reply == nil { // else it says so itself
+		rep.Notes = append(w.refused, rep.Notes...)
+	}
 	for _, s := range rep.Steps {
 		w.out.Log = append(w.out.Log, s.Log...)
 	}

@@ -116,9 +116,9 @@ func (r *Recorder) compare(step *report.Step, t *pipeline.Trace) error {
 		if err != nil {
 			return err
 		}
-		own := *after
+		own := *before // but for who it is for, which its line says
 		own.Content = mail.Bytes(octets)
-		if q.Changes, err = report.Compare(after, &own); err != nil {
+		if q.Changes, err = report.Compare(before, &own); err != nil {
 			return err
 		}
 		step.Parts = append(step.Parts, q)

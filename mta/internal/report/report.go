@@ -78,7 +78,7 @@ type Queued struct {
 	Where   []string `json:"where,omitempty"`   // for each of To, where it would be delivered or relayed
 	By      string   `json:"sent_by,omitempty"` // the stage that sends it; empty: it is (a part of) the message
 	Subject string   `json:"subject,omitempty"`
-	Changes *Changes `json:"changes,omitempty"` // of a part, against the message it was divided from
+	Changes *Changes `json:"changes,omitempty"` // of a part, against the message before it was divided; of what is sent, all of it
 	File    string   `json:"file,omitempty"`    // where it was written
 }
 

@@ -37,11 +37,12 @@ var verdictColors = map[string]string{
 type page struct {
 	bytes.Buffer
 	style  Style
-	titles int // width of the first column
+	titles int    // width of the first column
+	indent string // of sections
 }
 
 // maxTitle is the widest first column: a longer title moves the others.
-const maxTitle = 28
+const maxTitle = 20
 
 // WriteText writes a report for a person.
 func (r *Report) WriteText(w io.Writer, style Style) error {
@@ -144,14 +145,14 @@ func (p *page) step(s *Step) {
 		return
 	}
 	p.said(s)
+	if s.Changes != nil {
+		p.changes(s.Changes)
+	}
 	for _, q := range s.Parts {
 		p.queued("divided:", &q)
 	}
 	for _, q := range s.Sent {
 		p.queued("sends:", &q)
-	}
-	if s.Changes != nil {
-		p.changes(s.Changes)
 	}
 	if s.Error == "" && s.Verdict == "continue" && (s.Changes == nil || s.Changes.Empty()) && len(s.Parts)+len(s.Sent) == 0 {
 		p.line(dim, "    nothing changed")
@@ -225,7 +226,7 @@ func (p *page) changes(c *Changes) {
 		p.section(name+", header", part.Header)
 		p.section(name+", "+part.Type, part.Text)
 		if part.Note != "" {
-			p.line(yellow, "    "+name+": "+visible(part.Note))
+			p.line(yellow, p.indent+"    "+name+": "+visible(part.Note))
 		}
 	}
 	p.section("octets", c.Octets)
@@ -239,13 +240,13 @@ func (p *page) section(name string, lines []Line) {
 	if len(lines) == 0 {
 		return
 	}
-	p.line(cyan, "    "+visible(name))
+	p.line(cyan, p.indent+"    "+visible(name))
 	for _, l := range lines {
 		if l.Op == Gap {
-			p.line(dim, "      … "+l.Text)
+			p.line(dim, p.indent+"      … "+l.Text)
 			continue
 		}
-		p.line(opColors[l.Op], strings.TrimRight("    "+string(l.Op)+" "+shown(l), " "))
+		p.line(opColors[l.Op], strings.TrimRight(p.indent+"    "+string(l.Op)+" "+shown(l), " "))
 	}
 }
 
@@ -276,7 +277,9 @@ func (p *page) queued(word string, q *Queued) {
 	}
 	p.line("", visible(text))
 	if q.Changes != nil {
+		p.indent = "  "
 		p.changes(q.Changes)
+		p.indent = ""
 	}
 }
 
