@@ -110,30 +110,26 @@ func (c *Call) HdrRemove(part, index int32) abi.Errno {
 // HdrRemoveAll is hdr_remove_all: all fields of that name; the result is how
 // many there were.
 func (c *Call) HdrRemoveAll(part int32, name string) int32 {
-	if _, e := c.header(part, abi.AccessEditHeader); e != abi.OK {
+	m, e := c.header(part, abi.AccessEditHeader)
+	if e == abi.OK {
+		_, e = m.HdrCount(part) // so that what is not found below is a field
+	}
+	if e != abi.OK {
 		return int32(e)
 	}
-	n := int32(0)
-	for {
-		i := c.HdrFind(part, name, 0)
-		if i == int32(abi.NotFound) && n > 0 {
+	mark, i := m.Mark(), int32(0)
+	for n := int32(0); ; n++ {
+		if i, e = m.HdrFind(part, name, i); e == abi.NotFound {
 			return n
 		}
-		if i < 0 {
-			return zeroIfAbsent(i)
+		if e == abi.OK {
+			e = c.edited(m.HdrRemove(part, i))
 		}
-		if e := c.HdrRemove(part, i); e != abi.OK {
+		if e != abi.OK {
+			m.Rollback(mark)
 			return int32(e)
 		}
-		n++
 	}
-}
-
-func zeroIfAbsent(i int32) int32 {
-	if i == int32(abi.NotFound) {
-		return 0
-	}
-	return i
 }
 
 // header is the message of which the plugin may do that with a part's header
