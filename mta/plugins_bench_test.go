@@ -5,10 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/wasmta/wasmta/mta/internal/cases"
-	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/wasm"
-	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/go/mtatest"
 )
 
@@ -54,18 +51,7 @@ func benchmarkPlugin(b *testing.B, name, yaml string, c mtatest.Case) {
 		b.Fatal(err)
 	}
 	c.Context.Client.Port = 1
-	tx, err := cases.Transaction(&c)
-	if err != nil {
-		b.Fatal(err)
-	}
-	envelope := tx.Envelope
-	b.ReportAllocs()
-	for b.Loop() {
-		tx.Envelope, tx.Content = envelope, mail.Bytes(c.Message)
-		if _, err := p.Handle(ctx, abi.HookMessage, tx); err != nil {
-			b.Fatal(err)
-		}
-	}
+	benchmarkMessage(b, p, c)
 }
 
 // benchModules are the plugins that were built for a benchmark.
