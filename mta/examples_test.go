@@ -82,5 +82,5 @@ func testCache(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(dir, "wasmta", "test-cache")
+	return filepath.Join(dir, "wasmta", "compiled") // that of `mta test`: an interpreter takes many seconds
 }

@@ -21,7 +21,7 @@ func BenchmarkHeaderEdit(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cache = filepath.Join(cache, "wasmta", "test-cache") // interpreters take long to compile
+	cache = filepath.Join(cache, "wasmta", "compiled") // interpreters take long to compile
 	for _, l := range templates.Languages {
 		testpeer.NeedCompiler(b, l.Name)
 		module, err := (&Builder{CacheDir: b.TempDir()}).Build(b.Context(), newPlugin(b, l))

@@ -29,7 +29,7 @@ func BenchmarkStage(b *testing.B) {
 			}
 			for _, isolation := range []Isolation{IsolateMessage, IsolateNone} {
 				b.Run(string(isolation), func(b *testing.B) {
-					p := loadWith(b, newRuntime(b, Options{CacheDir: filepath.Join(cache, "test-cache")}), LoadOptions{
+					p := loadWith(b, newRuntime(b, Options{CacheDir: filepath.Join(cache, "compiled")}), LoadOptions{
 						Wasm: code, Isolation: isolation, Budget: Budget{Memory: 256 << 20},
 						Config: []byte(`{"stamp":{"name":"X-Conformance","value":"benchmark"}}`),
 					})
