@@ -21,6 +21,21 @@ func Warn(text string, pairs ...string) { logLine(abi.LevelWarn, text, pairs) }
 // Error is [Debug] for what an operator has to mend.
 func Error(text string, pairs ...string) { logLine(abi.LevelError, text, pairs) }
 
+// A Level is how much a line of the log matters.
+type Level = abi.Level
+
+// The levels of [Enabled].
+const (
+	LevelDebug = abi.LevelDebug
+	LevelInfo  = abi.LevelInfo
+	LevelWarn  = abi.LevelWarn
+	LevelError = abi.LevelError
+)
+
+// Enabled tells whether lines of that level are kept, for those that cost
+// something to compose.
+func Enabled(level Level) bool { return guest.LogEnabled(int32(level)) == 1 }
+
 func logLine(level abi.Level, text string, pairs []string) {
 	if guest.LogEnabled(int32(level)) == 0 {
 		return

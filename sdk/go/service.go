@@ -83,6 +83,12 @@ func Count(name string, delta int64) { guest.Counter(name, delta) }
 // Observe puts a value into a histogram in the server's metrics.
 func Observe(name string, value float64) { guest.Observe(name, value) }
 
+// Version is the server's version of the ABI.
+func Version() (major, minor int) {
+	v := guest.AbiVersion()
+	return int(v >> 16), int(v & 0xffff)
+}
+
 // Has tells whether the server has a function of the ABI, or an operation of
 // [Call], and the plugin may use it.
 func Has(name string) bool { return guest.Has(name) == 1 }

@@ -18,6 +18,13 @@ func (s *Session) Context(key string) (value string, ok bool) {
 	return string(b), e == abi.OK
 }
 
+// ContextJSON is the whole context as a JSON object, as ctx_json of the ABI
+// has it.
+func (s *Session) ContextJSON() []byte {
+	b, _ := read(guest.CtxJSON)
+	return append([]byte(nil), b...)
+}
+
 func (s *Session) context(key string) string {
 	v, _ := s.Context(key)
 	return v

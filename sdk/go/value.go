@@ -27,6 +27,13 @@ const (
 	kindMapping
 )
 
+// UnmarshalConfig keeps what is there, whatever kind it has, so that a field of
+// a configuration can be a Value.
+func (v *Value) UnmarshalConfig(what Value) error {
+	*v = what
+	return nil
+}
+
 // Text is the value if it is a text.
 func (v Value) Text() (s string, ok bool) { return v.text, v.kind == kindText }
 

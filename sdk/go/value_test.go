@@ -27,6 +27,7 @@ type sample struct {
 	Rules   []sampleRule      `json:"rules"`
 	Names   map[string]string `json:"names"`
 	Ordered Ordered[string]   `json:"ordered"`
+	Any     Value             `json:"any"`
 	hidden  string
 }
 
@@ -38,7 +39,7 @@ func TestConfigFillsAStruct(t *testing.T) {
 	got := sample{Name: "default", Count: 5}
 	err := fill(t, `{"count": -7, "ratio": 0.5, "on": false, "limit": "10MiB", "wait": "1h30m",
 		"rules": [{"folder": "a"}, {"folder": "b"}], "names": {"x": "y"},
-		"ordered": {"z": "1", "a": "2", "m": "3"}}`, &got)
+		"ordered": {"z": "1", "a": "2", "m": "3"}, "any": ["x", 1]}`, &got)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,6 +48,7 @@ func TestConfigFillsAStruct(t *testing.T) {
 		Name: "default", Count: -7, Ratio: 0.5, On: &off, Limit: 10 << 20, Wait: Duration(90 * 60 * 1e9),
 		Rules: []sampleRule{{"a"}, {"b"}}, Names: map[string]string{"x": "y"},
 		Ordered: Ordered[string]{{"z", "1"}, {"a", "2"}, {"m", "3"}},
+		Any:     Value{kind: kindList, items: []Value{{kind: kindText, text: "x"}, {kind: kindNumber, text: "1"}}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf(" got %+v\nwant %+v", got, want)

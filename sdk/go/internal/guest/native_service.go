@@ -10,6 +10,8 @@ import (
 
 // services are the methods of [Host] beside the message.
 type services interface {
+	AbiVersion() int32
+	CtxJSON() ([]byte, abi.Errno)
 	Has(name string) int32
 	Call(op string, in []byte) ([]byte, abi.Errno)
 
@@ -26,6 +28,13 @@ type services interface {
 	DNS(qtype int32, name string) (string, abi.Errno)
 	Counter(name string, delta int64)
 	Observe(name string, value float64)
+}
+
+func AbiVersion() int32 { return Current.AbiVersion() }
+
+func CtxJSON(buf []byte) int32 {
+	b, e := Current.CtxJSON()
+	return out(b, e, buf)
 }
 
 func Has(name string) int32 { return Current.Has(name) }

@@ -4,6 +4,18 @@ package guest
 
 import "unsafe"
 
+// AbiVersion is abi_version.
+//
+//go:wasmimport mta1 abi_version
+func AbiVersion() int32
+
+//go:wasmimport mta1 ctx_json
+//go:noescape
+func ctxJSON(buf unsafe.Pointer, size int32) int32
+
+// CtxJSON is ctx_json.
+func CtxJSON(buf []byte) int32 { return ctxJSON(ptr(buf), size(buf)) }
+
 // Has is has.
 //
 //go:wasmimport mta1 has
