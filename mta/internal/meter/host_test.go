@@ -25,6 +25,7 @@ type host struct {
 	limit  int64 // in all; 0: no limit
 	given  int64
 	yields int
+	spent  int64 // by several instances, for who adds it up
 }
 
 // install makes the import Yield for the modules of r.

@@ -20,7 +20,7 @@ func rewrite(wasm []byte, o Options, t tariff) (*Module, error) {
 	}
 	fns, err := analyze(m, t)
 	if err != nil {
-		return nil, fmt.Errorf("code section: %w", err)
+		return nil, fmt.Errorf("code: %w", err)
 	}
 	w := &rewriter{m: m, o: o, fns: fns, helpers: map[helper]uint32{}, wraps: map[uint32]uint32{}}
 	for _, i := range m.funcImps {

@@ -54,7 +54,7 @@ func TestSpec(t *testing.T) {
 	}
 }
 
-func spectestDir(t *testing.T) string {
+func spectestDir(t testing.TB) string {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/tetratelabs/wazero").Output()
 	if err != nil {
