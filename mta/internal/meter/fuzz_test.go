@@ -49,7 +49,7 @@ func FuzzSame(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := rewrite(t, wasm, meter.Options{TableMax: 1 << 10})
+		m := rewrite(t, wasm, meter.Options{})
 		want := outcomes(t, nil, wasm)
 		ran := &host{slice: 1 << 30, stack: 1 << 22}
 		sameOutcomes(t, outcomes(t, ran, exact.Wasm), want)
