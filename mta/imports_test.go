@@ -202,6 +202,8 @@ var forbidden = map[string]string{
 	"mta/internal/pipeline":        "mta/internal/wasm mta/internal/config",
 	"mta/internal/toolchain":       "mta/internal/wasm mta/internal/config",
 	"mta/internal/report":          "mta/internal/wasm mta/internal/pipeline mta/internal/config",
+	"mta/internal/offline":         "mta/internal/wasm mta/internal/config mta/internal/smtpd",
+	"mta/internal/cases":           "mta/internal/config mta/internal/toolchain mta/internal/pipeline",
 	"mta/internal/wasm":            "mta/internal/smtpd mta/internal/queue mta/internal/toolchain",
 	"mta/internal/postqueue":       "mta/internal/pipeline mta/internal/wasm mta/internal/queue mta/internal/delivery",
 	"mta/internal/queue":           "mta/internal/queue/spool mta/internal/delivery mta/internal/relay mta/internal/pipeline",

@@ -27,7 +27,7 @@ type commands struct {
 	Test    TestCmd    `cmd:"" help:"Run the tests of the pipeline file, or those of plugins."`
 	Queue   QueueCmd   `cmd:"" help:"Look into the queue of a running server, and change it."`
 	Account AccountCmd `cmd:"" help:"Add, list and remove accounts, and set passwords."`
-	Plugin  PluginCmd  `cmd:"" help:"Build and inspect plugins."`
+	Plugin  PluginCmd  `cmd:"" help:"Make, build, inspect and pin plugins."`
 	Version VersionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -160,6 +160,7 @@ func (PluginLockCmd) Help() string {
 	return `A server refuses a plugin that has another hash than its file says.
 
 Example: mta plugin lock --pipeline pipeline.yaml
+
 Example: mta plugin lock --check`
 }
 

@@ -43,6 +43,7 @@ func (RunCmd) Help() string {
 Nothing is delivered, and nothing is asked of the network.
 
 Example: mta run examples/messages/crepe.eml
+
 Example: mta run --from alice@crepes.fr --to bob@hamburger.edu --output out message.eml`
 }
 

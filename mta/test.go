@@ -23,6 +23,7 @@ func (TestCmd) Help() string {
 remember nothing. The exit code is 1 if one fails.
 
 Example: mta test --pipeline pipeline.yaml
+
 Example: mta test plugins/stamp`
 }
 
