@@ -147,6 +147,10 @@ declare const mta: {
   /** The stage's configuration. */
   readonly config: any;
   readonly log: Record<"debug" | "info" | "warn" | "error", (...values: unknown[]) => void>;
+  /** Whether the host has that function of the ABI, or that operation of call. */
+  has(name: string): boolean;
+  /** What an operation gives that newer servers have. */
+  call(operation: string, input?: Content): Uint8Array | undefined;
   /** The milliseconds that this call has left. */
   readonly deadline: number;
   now(): Date;

@@ -329,6 +329,9 @@
     MtaError, Headers, Part, Recipient,
     get config() { return config ??= JSON.parse(text("config") || "{}"); },
     log: Object.freeze({ debug: log(0), info: log(1), warn: log(2), error: log(3) }),
+    /** Whether the host has that function or operation, and what an operation gives. */
+    has: (name) => call("has", name) === 1,
+    call: (operation, input = "") => octets("call", operation, input),
     get deadline() { return number("deadline_ms"); },
     now: () => new Date(call("now_ms")),
     random(count) {

@@ -533,6 +533,16 @@ def dns(type, name):
     return (_text("dns", _TYPES[type], name) or "").splitlines()
 
 
+def has(name):
+    """Whether the host has that function of the ABI, or that operation of call."""
+    return _number("has", name) == 1
+
+
+def call(operation, input=""):
+    """What an operation gives that newer servers have."""
+    return _octets("call", operation, input)
+
+
 def random(count):
     """That many random octets."""
     answer, octets = _call("random", count)

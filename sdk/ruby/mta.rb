@@ -480,6 +480,9 @@ module MTA
     def config = @config ||= JSON.parse(ABI.text(:config) || "{}")
     def kv = KV
     def metrics = Metrics
+    # Whether the host has that function or operation, and what an operation gives.
+    def has?(name) = ABI.call(:has, name) == 1
+    def call(operation, input = "") = ABI.octets(:call, operation, input)
     def deadline = ABI.number(:deadline_ms)
     def now = Time.at(ABI.call(:now_ms) / 1000r)
     def dns(type, name) = (ABI.text(:dns, TYPES.fetch(type.to_sym), name) || "").split("\n")

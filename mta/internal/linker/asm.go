@@ -105,22 +105,17 @@ func (c *Code) Copy() *Code {
 // If begins what is done if the number on the stack is not zero; End ends it.
 func (c *Code) If() *Code { return c.op(0x04, 0x40) }
 
-// Else begins what is done otherwise.
-func (c *Code) Else() *Code { return c.op(0x05) }
-
-// Loop begins a block that [Code.Br] repeats.
+// Loop begins a block that [Code.BrIf] repeats.
 func (c *Code) Loop() *Code { return c.op(0x03, 0x40) }
 
-// Block begins a block that [Code.Br] leaves.
+// Block begins a block that [Code.BrIf] leaves.
 func (c *Code) Block() *Code { return c.op(0x02, 0x40) }
 
-// Br goes to the depth-th block around this place, 0 being the innermost.
-func (c *Code) Br(depth int) *Code { return c.op(0x0c, uint32(depth)) }
-
-// BrIf is Br if the number on the stack is not zero.
+// BrIf goes to the depth-th block around this place, 0 being the innermost, if
+// the number on the stack is not zero.
 func (c *Code) BrIf(depth int) *Code { return c.op(0x0d, uint32(depth)) }
 
-// BrTable is Br to the block whose depth is the number on the stack, and to
+// BrTable goes to the block whose depth is the number on the stack, and to
 // the one at depth n if it is n or more.
 func (c *Code) BrTable(n int) *Code {
 	c.op(0x0e, uint32(n))
@@ -143,14 +138,12 @@ func (c *Code) Drop() *Code { return c.op(0x1a) }
 // Unreachable traps.
 func (c *Code) Unreachable() *Code { return c.op(0x00) }
 
-// Add, Sub, Eq, Ne, GtS, Eqz and And compute with i32.
+// Add, Sub, Eq, Ne and GtS compute with i32.
 func (c *Code) Add() *Code { return c.op(0x6a) }
 func (c *Code) Sub() *Code { return c.op(0x6b) }
-func (c *Code) And() *Code { return c.op(0x71) }
 func (c *Code) Eq() *Code  { return c.op(0x46) }
 func (c *Code) Ne() *Code  { return c.op(0x47) }
 func (c *Code) GtS() *Code { return c.op(0x4a) }
-func (c *Code) Eqz() *Code { return c.op(0x45) }
 
 // Extend makes an i64 of an i32, with its sign.
 func (c *Code) Extend() *Code { return c.op(0xac) }

@@ -163,3 +163,29 @@ func TestFunctions(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestNothingIsLeaked holds that an instance that is kept from message to
+// message does not grow.
+func TestNothingIsLeaked(t *testing.T) {
+	for lang, source := range map[string]string{
+		"JavaScript": "export function onMessage(m) { for (const [name, value] of [...m.headers]) m.headers.append('X-' + name, value); m.root.text(); }",
+		"Ruby":       "MTA.on_message { |m| m.headers.to_a.each { |name, value| m.headers.append('X-' + name, value) }; m.root.text }",
+		"Python":     "import mta\n@mta.on_message\ndef f(m):\n for name, value in list(m.headers): m.headers.append('X-' + name, value)\n m.root.text()",
+	} {
+		t.Run(lang, func(t *testing.T) {
+			opts := options(makers[lang](t, source), `{}`)
+			opts.Isolation = wasm.IsolateNone
+			p, log := loadWith(t, opts)
+			var before int64
+			for i := range 1000 {
+				_, answer := handle(t, p, log)
+				if i == 300 { // by then the interpreter has collected its garbage
+					before = answer.Used.Memory
+				}
+				if i == 999 && answer.Used.Memory != before {
+					t.Errorf("%d octets of memory after 1000 messages, %d after 300", answer.Used.Memory, before)
+				}
+			}
+		})
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"mime"
 	netmail "net/mail"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +28,7 @@ const wantTour = "6,café,-,1,yes,-1; From,alice@crepes.fr,bob @hamburger.edu,21
 	"multipart/mixed,yes,no,no,no,,3; yes,text/plain,-,0,iso-8859-1,quoted-printable,1; crêpe,5,7,100,text/plain; charset=iso-8859-1; " +
 	"a.txt,attachment,,text/plain,yes,no; yes,für dich; ä.json,0,4; yes,yes; " +
 	"alice@crepes.fr,1,bob@hamburger.edu,bob@hamburger.edu; postmaster@crepes.fr,bob@hamburger.edu+eva@hamburger.edu; -2; " +
-	"192.0.2.1,192.0.2.1,-; v,-; wörd\\,1+2.5,y,yes,yes,20; b,-,2,5,no,yes; -,v=spf1 -all,0; 1,no"
+	"192.0.2.1,192.0.2.1,-; v,-; wörd\\,1+2.5,y,yes,yes,20; b,-,2,5,no,yes; -,v=spf1 -all,0; 1,no; yes,no; -8"
 
 // store is a key-value store without time.
 type store map[string][]byte
@@ -129,5 +130,20 @@ func checkTour(t *testing.T, tx *mail.Transaction, answer mail.Answer) {
 	}
 	if len(answer.Variants) != 1 || len(answer.Sends) != 1 || answer.Reason != "looks odd" {
 		t.Errorf("%d variants, %d sends, reason %q; want one for eva, one to carol, and a reason", len(answer.Variants), len(answer.Sends), answer.Reason)
+	}
+}
+
+// TestEveryFunctionIsCalled holds that no API leaves out a function of the ABI.
+func TestEveryFunctionIsCalled(t *testing.T) {
+	left := []string{"abi_version", "log_enabled"} // has tells more, and a line that is not wanted costs little
+	for _, name := range []string{"javascript/mta.js", "ruby/mta.rb", "python/mta.py"} {
+		source := api(name)
+		for _, f := range abi.Functions {
+			called := regexp.MustCompile(`[":]` + f.Name + `\b`).MatchString(source)
+			given := name == "python/mta.py" && f.Name == "ctx_json" // it comes with the frame
+			if called == (given || slices.Contains(left, f.Name)) {
+				t.Errorf("%s calls %s: %t", name, f.Name, called)
+			}
+		}
 	}
 }

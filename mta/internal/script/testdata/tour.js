@@ -59,6 +59,8 @@ export function onMessage(m) {
   h.append("X-Variant", "eva");
   m.select();
   see(variant, h.has("X-Variant"));
+  see(mta.has("hdr_set"), mta.has("none"));
+  fails(() => mta.call("example.none"));
   mta.log.info("tour", "ends");
   h.append("X-Tour", seen.join("; "));
   return m.accept();

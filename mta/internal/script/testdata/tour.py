@@ -75,6 +75,8 @@ def tour(m):
     h.append("X-Variant", "eva")
     m.select()
     see(variant, "X-Variant" in h)
+    see(mta.has("hdr_set"), mta.has("none"))
+    fails(lambda: mta.call("example.none"))
     mta.info("tour ends")
     h.append("X-Tour", "; ".join(seen))
     return mta.ACCEPT

@@ -65,6 +65,8 @@ MTA.on_message do |m|
   h.append("X-Variant", "eva")
   m.select
   see.call(variant, h.key?("X-Variant"))
+  see.call(MTA.has?("hdr_set"), MTA.has?("none"))
+  fails.call { MTA.call("example.none") }
   MTA.info("tour ends")
   h.append("X-Tour", seen.join("; "))
   m.accept
