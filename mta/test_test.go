@@ -210,6 +210,30 @@ func TestRunPrintsWhatTheReadmeShows(t *testing.T) {
 	}
 }
 
+func TestSecretsNeedNotBeSetAtTheDesk(t *testing.T) {
+	folder(t, map[string]string{
+		"a.wasm": "\x00asm\x01\x00\x00\x00", "letter.eml": "Subject: x\n\n",
+		"pipeline.yaml": smallFile + `plugins: {a: a.wasm}
+accounts:
+  bob@hamburger.edu: {password: "${MTA_TEST_UNSET}"}
+relay:
+  routes: {"*": "smtp://bob:${MTA_TEST_UNSET}@smarthost.example:587"}
+`,
+	})
+	for _, args := range []string{"run letter.eml --to bob@hamburger.edu,x@example.org", "test", "plugin lock"} {
+		code, out, errs := mta("", strings.Fields(args)...)
+		if code != 0 || strings.Contains(out, "argon2id") {
+			t.Errorf("%s: code %d\n%s%s", args, code, out, errs)
+		}
+		if strings.HasPrefix(args, "run") && !strings.Contains(out, "→ x@example.org  (relay to smtp://bob@smarthost.example:587)\n") {
+			t.Errorf("%s:\n%s", args, out)
+		}
+	}
+	if code, out, _ := mta("", "check"); code != 1 || !strings.Contains(out, "MTA_TEST_UNSET") {
+		t.Errorf("check: code %d\n%s", code, out)
+	}
+}
+
 func TestRunRefusesWrongFlags(t *testing.T) {
 	testedFile(t, "")
 	for args, want := range map[string]string{

@@ -99,7 +99,7 @@ func (p Pin) Changed() bool { return p.Was != p.Is }
 // LockPlugins builds all plugins of a file and returns their hashes. With write
 // they are in the file when it returns; nothing else in it is changed.
 func LockPlugins(ctx context.Context, file string, write bool, log *slog.Logger) ([]Pin, error) {
-	cfg, findings := LoadConfig(file)
+	cfg, findings := config.Load(file, deskOptions())
 	if len(findings) > 0 {
 		return nil, findings
 	}
@@ -133,7 +133,7 @@ func writePins(file string, hashes map[string]string) error {
 	if err != nil {
 		return err
 	}
-	edited, findings := config.Pin(file, text, configOptions(), hashes)
+	edited, findings := config.Pin(file, text, deskOptions(), hashes)
 	if len(findings) > 0 {
 		return findings
 	}
