@@ -37,16 +37,15 @@ type command struct {
 	stderr lastWords
 }
 
-// newCommand makes sure that the program can be instantiated, and runs nothing.
-func (p *Plugin) newCommand(ctx context.Context) (*command, error) {
-	c := &command{plugin: p}
-	c.inst = p.newInstance()
-	c.inst.begin(ctx, p.loadBudget, nil)
-	if err := c.inst.instantiate(ctx, p.moduleConfig(c.inst), nil); err != nil {
-		c.discard()
-		return nil, p.failure(ctx, "", c.inst, err)
+// tryCommand makes sure that the program can be instantiated, and runs nothing.
+func (p *Plugin) tryCommand(ctx context.Context) error {
+	inst := p.newInstance()
+	defer inst.discard()
+	inst.begin(ctx, p.loadBudget, nil)
+	if err := inst.instantiate(ctx, p.moduleConfig(inst), nil); err != nil {
+		return p.failure(ctx, "", inst, err)
 	}
-	return c, nil
+	return nil
 }
 
 // stdinGrants are what a program has that reads the message.
@@ -87,12 +86,7 @@ var exits = map[uint32]exit{
 // run implements [worker].
 func (c *command) run(ctx context.Context, hook string, call *host.Call) (int32, error) {
 	p := c.plugin
-	if c.inst.mod != nil {
-		c.inst.discard() // what showed that it can be made
-	}
-	c.inst = p.newInstance()
 	c.inst.begin(ctx, p.budget, nil)
-	c.stderr.output = c.inst.output
 	if err := c.inst.instantiate(ctx, c.config(call), call); err != nil {
 		return 0, p.failure(ctx, hook, c.inst, err)
 	}

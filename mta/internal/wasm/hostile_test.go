@@ -290,3 +290,32 @@ func measure(t *testing.T) footprint {
 	f.files = len(files)
 	return f
 }
+
+// TestCollectorGoesOn holds that a guest which never ends does not keep the
+// garbage collector waiting: it would stop the whole server.
+func TestCollectorGoesOn(t *testing.T) {
+	rt := newRuntime(t, Options{})
+	for _, name := range []string{"loop", "bomb", "fill", "copy"} {
+		p := loadWith(t, rt, LoadOptions{Wasm: villain(t, name), Budget: Budget{Fuel: 1e15, Timeout: 300 * time.Millisecond}})
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			p.Handle(t.Context(), abi.HookMessage, transaction())
+		}()
+		for len(p.slots) == 0 {
+			runtime.Gosched()
+		}
+		collections := 0
+		for done := false; !done; collections++ {
+			runtime.GC()
+			select {
+			case <-ended:
+				done = true
+			default:
+			}
+		}
+		if collections < 3 {
+			t.Errorf("%s: %d collections in the time of a call", name, collections)
+		}
+	}
+}

@@ -257,3 +257,29 @@ func TestGrownInstanceIsKept(t *testing.T) {
 		})
 	}
 }
+
+// TestLoadedTable has a plugin whose on_load changes a table: its instances
+// cannot be clones, and are loaded one by one.
+func TestLoadedTable(t *testing.T) {
+	code := wat(t, `(module (memory 40) (table 3 funcref) (func $f) (elem declare func $f)
+		(func (export "on_load") (result i32) (table.set 0 (i32.const 1) (ref.func $f)) (i32.store (i32.const 2000000) (i32.const 1)) (i32.const 0))
+		(func (export "on_message") (result i32)
+			(i32.or (ref.is_null (table.get 0 (i32.const 1))) (i32.ne (i32.load (i32.const 2000000)) (i32.const 1)))
+			(i32.store (i32.const 2000000) (i32.const 2)))
+		(func (export "on_data") (result i32) (table.set 0 (i32.const 1) (ref.null func)) (i32.const 0))
+		(func (export "on_rcpt") (result i32) (unreachable)))`)
+	for system, set := range systems {
+		rt := newRuntime(t, Options{})
+		set(rt)
+		p := loadWith(t, rt, LoadOptions{Wasm: code, Instances: 1})
+		if p.state != nil {
+			t.Error("it can be cloned")
+		}
+		for _, hook := range []string{abi.HookMessage, abi.HookMessage, abi.HookData, abi.HookMessage, abi.HookRcpt, abi.HookMessage} {
+			a, err := p.Handle(t.Context(), hook, transaction())
+			if hook != abi.HookRcpt && (err != nil || a.Verdict != mail.Continue) {
+				t.Errorf("%s, %s: %v, %v", system, hook, a.Verdict, err)
+			}
+		}
+	}
+}

@@ -197,6 +197,11 @@ func (p *Plugin) takeIdle() worker {
 // first is fresh when the plugin is loaded: what is asked of all that come
 // later is kept.
 func (p *Plugin) first(ctx context.Context) (worker, error) {
+	if p.mode == ModeCommand {
+		if err := p.tryCommand(ctx); err != nil {
+			return nil, err
+		}
+	}
 	w, err := p.fresh(ctx)
 	if err != nil {
 		return nil, err
@@ -213,7 +218,8 @@ func (p *Plugin) fresh(ctx context.Context) (worker, error) {
 	defer cancel()
 	switch {
 	case p.mode == ModeCommand:
-		return orNone(p.newCommand(ctx))
+		inst := p.newInstance()
+		return &command{plugin: p, inst: inst, stderr: lastWords{output: inst.output}}, nil
 	case p.mode == ModeLoop:
 		return orNone(p.newLoop(ctx))
 	case p.state != nil:
