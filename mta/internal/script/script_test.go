@@ -40,9 +40,13 @@ func interpreter(t testing.TB, pkg, file string) []byte {
 	return b
 }
 
+// everything is what can be granted to a function of the ABI.
+var everything = []string{"headers", "body", "envelope", "route", "send", "kv", "dns", "clock", "random"}
+
 func options(module []byte, config string) wasm.LoadOptions {
 	return wasm.LoadOptions{
-		Name: "test", Wasm: module, Config: json.RawMessage(config), Instances: 1, Budget: wasm.Budget{Memory: 256 << 20},
+		Name: "test", Wasm: module, Config: json.RawMessage(config), Instances: 1, Grants: everything,
+		Budget: wasm.Budget{Memory: 256 << 20},
 	}
 }
 

@@ -92,7 +92,6 @@ func TestTour(t *testing.T) {
 			opts := options(module(t, string(source)), `{"word":"wörd\\","list":[1,2.5],"nested":{"x":"y"}}`)
 			metrics := counts{}
 			opts.KV, opts.Resolver, opts.Metrics = store{}, names{"example.org": {"v=spf1 -all"}}, metrics
-			opts.Grants = []string{"headers", "body", "envelope", "route", "send", "kv", "dns", "clock", "random"}
 			p, log := loadWith(t, opts)
 			tx := transaction()
 			tx.Content = mail.Bytes(tourLetter)
