@@ -126,7 +126,8 @@ func (r *Resolver) recall(q question) (answer, bool) {
 	return a, ok && time.Now().Before(a.until)
 }
 
-// keep makes room by forgetting what is old, and any answer if none is.
+// keep makes room by forgetting what is old, and if that is nothing any quarter
+// of it all: looking for the old costs more than a question now and then.
 func (r *Resolver) keep(q question, a answer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -138,11 +139,12 @@ func (r *Resolver) keep(q question, a answer) {
 			}
 		}
 	}
-	for old := range r.kept {
-		if len(r.kept) < maxKept {
-			break
+	if len(r.kept) >= maxKept {
+		for old := range r.kept {
+			if delete(r.kept, old); len(r.kept) <= maxKept*3/4 {
+				break
+			}
 		}
-		delete(r.kept, old)
 	}
 	r.kept[q] = a
 }

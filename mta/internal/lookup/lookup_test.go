@@ -146,9 +146,12 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 	now := time.Now()
 	for i := range 2 * maxKept {
 		r.keep(question{1, fmt.Sprint(i)}, answer{until: now.Add(time.Hour)})
+		if len(r.kept) > maxKept {
+			t.Fatalf("%d are kept, want %d at most", len(r.kept), maxKept)
+		}
 	}
-	if len(r.kept) != maxKept {
-		t.Errorf("%d are kept, want %d", len(r.kept), maxKept)
+	if len(r.kept) < maxKept*3/4 {
+		t.Errorf("only %d are kept", len(r.kept))
 	}
 	if _, ok := r.recall(question{1, fmt.Sprint(2*maxKept - 1)}); !ok {
 		t.Error("the last one is not kept")
