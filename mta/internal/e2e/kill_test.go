@@ -19,7 +19,9 @@ import (
 // the server at random moments (SIGKILL), starts it again, and finds every
 // message that was answered 250 at least once in the mailbox and at the relay's
 // next hop. A plugin gives the latter a content of its own, so each message is
-// two entries of the queue: never one without the other.
+// two entries of the queue: never one without the other. A stage that is asked
+// after the queue adds a field: each message has it once, whatever was under way
+// when the server died.
 func TestKilledAtAnyMoment(t *testing.T) {
 	kills, sessions := 8, 6
 	if testing.Short() {
@@ -88,10 +90,12 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 }
 
-// dividing is hamburger with the plugin of inbound as its first stage.
+// dividing is hamburger with the plugin of inbound as its first stage, and one
+// that is asked after the queue.
 func dividing(extra string) string {
 	yaml := strings.Replace(hamburger(extra), "\nplugins:\n", "\nplugins:\n  inbound: ROOT/mta/internal/e2e/testdata/inbound\n", 1)
-	return strings.Replace(yaml, "\npipeline:\n", "\npipeline:\n  - plugin: inbound\n    grant: [headers, body, envelope, send]\n", 1)
+	return strings.Replace(yaml, "\npipeline:\n", "\npipeline:\n  - plugin: inbound\n    grant: [headers, body, envelope, send]\n"+
+		"  - plugin: stamp\n    name: later\n    after: queue\n    config: {add: {X-Later: once}}\n", 1)
 }
 
 // sendNumbered sends messages on one session until it breaks or stop closes.
@@ -149,6 +153,9 @@ func inMaildir(t testing.TB, s *Server) map[string]int {
 				continue // moved from new to cur meanwhile; the next look finds it
 			}
 			counts[numberOf(string(content))]++
+			if n := strings.Count(string(content), "X-Later: once\r\n"); n != 1 {
+				t.Errorf("the stage after the queue left its field %d times in %s", n, file)
+			}
 		}
 	}
 	return counts
