@@ -56,7 +56,7 @@ func analyze(m *module, t tariff) ([]function, error) {
 func (a *analyst) body(b *body, typ funcType) error {
 	locals := b.count + len(typ.params)
 	a.fn = function{frame: frameFixed + frameLocal*int64(locals), locals: uint32(locals)}
-	a.p.reset()
+	a.p.reset(locals)
 	a.prev.op = opNop
 	r := &reader{b: b.code, base: b.offset}
 	for len(a.p.frames) > 0 {
@@ -89,7 +89,9 @@ func (a *analyst) instr(r *reader) {
 		if in.bt >= 0 {
 			a.m.check(r, "type", uint32(in.bt), len(a.m.types))
 		}
-		p.push(in)
+		if r.err == nil {
+			p.push(in, a.values(in))
+		}
 	case opElse:
 		if p.frames[len(p.frames)-1].op != opIf {
 			r.failf("else without an if")
@@ -104,7 +106,20 @@ func (a *analyst) instr(r *reader) {
 		p.branch(in.to, nil, false)
 	default:
 		a.refer(r)
+		p.cut(in.to)
 	}
+}
+
+// values is how many values a branch to the label of a block, loop or if
+// carries.
+func (a *analyst) values(in *instr) int {
+	switch {
+	case in.bt < 0: // one result, or none
+		return 0
+	case in.op == opLoop:
+		return len(a.m.types[in.bt].params)
+	}
+	return len(a.m.types[in.bt].results)
 }
 
 func (a *analyst) branch(r *reader) {
@@ -146,6 +161,9 @@ func (a *analyst) refer(r *reader) {
 		a.referenced[in.x] = true
 	case opLocalGet, opLocalSet, opLocalTee:
 		m.check(r, "local", in.x, int(a.fn.locals))
+		if in.op != opLocalGet {
+			p.sets++
+		}
 	case opGlobalGet, opGlobalSet:
 		m.check(r, "global", in.x, m.globalCount())
 	case opMemoryInit, opMemoryCopy, opMemoryFill:

@@ -114,7 +114,7 @@ func (e *emitter) body(i int) {
 		if len(charges) > 0 && charges[0].pos == e.in.from {
 			e.flush(e.in.from)
 			e.take(&e.out, e.fuel(), charges[0].fuel)
-			if charges[0].looped {
+			if charges[0].looks {
 				e.look(&e.out)
 			}
 			charges = charges[1:]

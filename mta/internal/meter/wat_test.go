@@ -110,6 +110,27 @@ func (h *host) run(t *testing.T, wasm []byte) error {
 	return err
 }
 
+// TestLooksOften holds that code without a loop or a call looks at its fuel as
+// it goes, not only before it begins.
+func TestLooksOften(t *testing.T) {
+	work := strings.Repeat("(local.set 0 (i32.and (local.get 0) (i32.const 0)))\n", 50)
+	for name, code := range map[string]string{
+		"straight": strings.Repeat(work, 200),
+		"blocks":   strings.Repeat("(block (br_if 0 (local.get 0))"+work+")\n", 200),
+		"ifs":      strings.Repeat("(if (i32.eqz (local.get 0)) (then "+work+") (else (nop)))\n", 200),
+		"copies":   strings.Repeat("(memory.copy (i32.const 0) (i32.const 9) (i32.const 4096))\n", 100),
+	} {
+		h := &host{stack: 1 << 20, slice: 1} // so that each look is a yield
+		mod := start(t, h, wat(t, `(module (memory 1) (func (export "run") (local i32)`+code+"))"))
+		if _, err := mod.ExportedFunction("run").Call(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if used := h.used(mod); used < 40_000 || int64(h.yields) < used/20_000 {
+			t.Errorf("%s: %d looks for %d units", name, h.yields, used)
+		}
+	}
+}
+
 // TestStackIsGivenBack holds that every way out of a function gives its frame
 // back, and that functions that cannot recur take none.
 func TestStackIsGivenBack(t *testing.T) {

@@ -25,6 +25,7 @@ import (
 var villains = map[string][]Kind{
 	"loop":      {KindFuel, KindTimeout},
 	"bomb":      {KindFuel, KindTimeout},
+	"moves":     {KindFuel, KindTimeout},
 	"recursion": {KindDepth, KindTimeout},
 	"grow":      {KindFuel, KindTimeout, KindMemory},
 	"table":     {KindFuel, KindTimeout},
@@ -60,11 +61,31 @@ func bomb() string {
 	return b.String()
 }
 
+// manyLocals is a loop whose few instructions make the runtime move 3000 locals on
+// each round, as some other path has set them.
+func manyLocals() string {
+	const locals = 3000
+	var b strings.Builder
+	fmt.Fprintf(&b, "(module (func (export \"on_message\") (result i32) (local%s)\n(loop $l (if (i64.eqz (local.get 0)) (then\n", strings.Repeat(" i64", locals))
+	for i := range locals - 1 {
+		fmt.Fprintf(&b, "(local.set %d (i64.add (local.get %d) (i64.const 1)))\n", i+1, (i+1)%(locals-1)+1)
+	}
+	b.WriteString("))\n(local.set 0 (i64.sub (local.get 0) (i64.const 1))) (br_if $l (i64.ne (local.get 0) (i64.const 1))))\n")
+	for i := range locals - 1 {
+		fmt.Fprintf(&b, "(drop (i64.div_u (i64.const 1) (i64.or (local.get %d) (i64.const 1))))\n", i+1)
+	}
+	b.WriteString("(i32.const 0)))")
+	return b.String()
+}
+
 // villain is the module of that name.
 func villain(t testing.TB, name string) []byte {
 	t.Helper()
-	if name == "bomb" {
+	switch name {
+	case "bomb":
 		return wat(t, bomb())
+	case "moves":
+		return wat(t, manyLocals())
 	}
 	return watFile(t, filepath.Join("testdata", "hostile", name+".wat"))
 }
