@@ -26,9 +26,9 @@ var usual = tariff{own: 24, path: 96}
 
 // A charge takes fuel in front of the octet at pos of a body.
 type charge struct {
-	pos    int
-	fuel   int64
-	looks  bool // at a loop header, or far from one: look whether there is any left
+	pos   int
+	fuel  int64
+	looks bool // at a loop header, or far from one: look whether there is any left
 }
 
 // A path is a way that the code can have been run to some point: the charge
