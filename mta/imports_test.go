@@ -161,7 +161,7 @@ var allowed = map[string]string{
 	"mta/internal/testpeer":        "",
 	"mta/internal/toolchain":       "github.com/google/renameio/v2 mta/internal/script sdk",
 	"mta/internal/transcript":      "",
-	"mta/internal/wasm":            "github.com/tetratelabs/wazero github.com/tetratelabs/wazero/api github.com/tetratelabs/wazero/experimental github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1 github.com/tetratelabs/wazero/sys golang.org/x/sys/unix mta/internal/mail mta/internal/meter sdk/abi sdk/bundle sdk/host sdk/mimetree",
+	"mta/internal/wasm":            "github.com/google/renameio/v2 github.com/tetratelabs/wazero github.com/tetratelabs/wazero/api github.com/tetratelabs/wazero/experimental github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1 github.com/tetratelabs/wazero/sys golang.org/x/sys/unix mta/internal/mail mta/internal/meter sdk/abi sdk/bundle sdk/host sdk/mimetree",
 	"plugins/rewrite":              "sdk/go",
 	"plugins/route":                "sdk/go",
 	"plugins/stamp":                "sdk/go",

@@ -69,3 +69,46 @@ func filesIn(t *testing.T, dir string) (files []string) {
 	}
 	return files
 }
+
+// What was rewritten is kept, and made again if it is damaged.
+func TestRewrittenIsKept(t *testing.T) {
+	code := (&module{}).accepting()
+	dir := t.TempDir()
+	rt := newRuntime(t, Options{CacheDir: dir})
+	load(t, rt, code)
+	kept := filesIn(t, filepath.Join(dir, meteredFolder))
+	if len(kept) != 1 {
+		t.Fatalf("%q are kept", kept)
+	}
+	good, err := os.ReadFile(kept[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, b := range map[string][]byte{
+		"good": good, "empty": nil, "cut off": good[:len(good)-1], "of another sum": append(bytes.Clone(good), 0),
+	} {
+		if err := os.WriteFile(kept[0], b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := readMetered(kept[0]) != nil; got != (name == "good") {
+			t.Errorf("%s: it is read: %t", name, got)
+		}
+		a, err := load(t, rt, code).Handle(t.Context(), abi.HookMessage, transaction())
+		if err != nil || a.Verdict != mail.Accept || a.Used.Fuel == 0 {
+			t.Errorf("%s: %v, %v, used %+v", name, a.Verdict, err, a.Used)
+		}
+		if again, err := os.ReadFile(kept[0]); err != nil || !bytes.Equal(again, good) {
+			t.Errorf("%s: it is not mended: %v", name, err)
+		}
+	}
+}
+
+// BenchmarkLoad loads a Go plugin that was compiled before.
+func BenchmarkLoad(b *testing.B) {
+	code, dir := goGuest(b), b.TempDir()
+	once := func() { loadWith(b, newRuntime(b, Options{CacheDir: dir}), LoadOptions{Wasm: code}) }
+	once()
+	for b.Loop() {
+		once()
+	}
+}

@@ -39,7 +39,7 @@ func (r *Runtime) newCode(wasm []byte) (*code, error) {
 	if r.unmetered {
 		return &code{wasm: wasm, bundle: b}, nil
 	}
-	m, err := meter.Rewrite(wasm, meter.Options{})
+	m, err := r.metered(wasm)
 	if err != nil {
 		return nil, err
 	}
