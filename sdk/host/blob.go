@@ -30,13 +30,12 @@ func (c *Call) BlobWrite(blob int32, octets []byte) abi.Errno {
 	return abi.OK
 }
 
-// blob is what was written. Later writes do not change it: they append to a
-// copy, as its capacity is cut.
+// blob is what was written. Later writes do not change it, as they go behind
+// it; who appends to it does so to a copy, as its capacity is cut.
 func (c *Call) blob(handle int32) ([]byte, abi.Errno) {
 	if handle < 1 || int(handle) > len(c.blobs) {
 		return nil, abi.NotFound
 	}
 	b := c.blobs[handle-1]
-	c.blobs[handle-1] = b[:len(b):len(b)]
-	return c.blobs[handle-1], abi.OK
+	return b[:len(b):len(b)], abi.OK
 }

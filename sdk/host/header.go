@@ -102,7 +102,7 @@ func (c *Call) HdrSet(part, index int32, value string) abi.Errno {
 func (c *Call) HdrRemove(part, index int32) abi.Errno {
 	m, e := c.header(part, abi.AccessEditHeader)
 	if e == abi.OK {
-		e = c.edited(m.HdrRemove(part, index))
+		e = c.edit(0, func() abi.Errno { return m.HdrRemove(part, index) })
 	}
 	return e
 }
@@ -123,7 +123,7 @@ func (c *Call) HdrRemoveAll(part int32, name string) int32 {
 			return n
 		}
 		if e == abi.OK {
-			e = c.edited(m.HdrRemove(part, i))
+			e = c.edit(0, func() abi.Errno { return m.HdrRemove(part, i) })
 		}
 		if e != abi.OK {
 			m.Rollback(mark)
@@ -153,7 +153,7 @@ func (c *Call) addField(octets, fields int, f func() abi.Errno) abi.Errno {
 		c.headerAdded+fields > c.limits.FieldsAdded {
 		return abi.Limit
 	}
-	e := c.edited(f())
+	e := c.edit(0, f)
 	if e == abi.OK {
 		c.headerOctets += octets
 		c.headerAdded += fields
@@ -161,8 +161,15 @@ func (c *Call) addField(octets, fields int, f func() abi.Errno) abi.Errno {
 	return e
 }
 
-// edited notes an edit that was made.
-func (c *Call) edited(e abi.Errno) abi.Errno {
+// edit runs an edit that gives the message so many octets of content, within
+// the limits: what an edit replaces is kept, to be put back.
+func (c *Call) edit(octets int, f func() abi.Errno) abi.Errno {
+	if c.edits >= c.limits.Edits || c.editOctets+octets > c.limits.EditOctets {
+		return abi.Limit
+	}
+	c.edits++
+	c.editOctets += octets
+	e := f()
 	if e == abi.OK && c.selected == 0 {
 		c.changed = true
 	}

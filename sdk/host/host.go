@@ -174,6 +174,8 @@ type Call struct {
 	headerAdded   int   // fields
 	headerOctets  int
 	partsAdded    int
+	edits         int
+	editOctets    int // of content
 	blobs         [][]byte
 	blobOctets    int
 	sends         []Sent

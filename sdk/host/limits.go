@@ -9,6 +9,8 @@ type Limits struct {
 	HeaderOctets    int // of header fields inserted or set in one call
 	BlobOctets      int // of all blobs of one call
 	Blobs           int // blobs in one call
+	EditOctets      int // of parts and messages replaced or inserted in one call
+	Edits           int // of the message in one call, failed ones too
 	PartsAdded      int // MIME parts inserted or wrapped in one call
 	RecipientsAdded int // in one call
 	NotesOctets     int // keys and values of a transaction
@@ -36,6 +38,8 @@ const (
 	DefaultHeaderOctets    = 1 << 20   // of a header section; other servers refuse well before
 	DefaultBlobOctets      = 100 << 20 // twice the default size limit of a message
 	DefaultBlobs           = 1000      // one for each part that may be added
+	DefaultEditOctets      = 200 << 20 // of all versions of the content that one call makes: each is kept until it ends
+	DefaultEdits           = 20_000    // each of 10,000 fields removed, and another one put in its place
 	DefaultPartsAdded      = 1000      // a tenth of what a message tree may have
 	DefaultRecipientsAdded = 1000      // as limits.recipients of a transaction
 	DefaultNotesOctets     = 64 << 10  // kept with the transaction
@@ -70,6 +74,8 @@ func (l Limits) withDefaults() Limits {
 		{&l.HeaderOctets, DefaultHeaderOctets},
 		{&l.BlobOctets, DefaultBlobOctets},
 		{&l.Blobs, DefaultBlobs},
+		{&l.EditOctets, DefaultEditOctets},
+		{&l.Edits, DefaultEdits},
 		{&l.PartsAdded, DefaultPartsAdded},
 		{&l.RecipientsAdded, DefaultRecipientsAdded},
 		{&l.NotesOctets, DefaultNotesOctets},

@@ -43,6 +43,26 @@ func TestLimits(t *testing.T) {
 	want("long reply", c.Reply(550, "", strings.Repeat("x", MaxReplyText+1)), abi.Limit)
 }
 
+// TestEditsAreBounded holds that what an edit replaces, and is kept to be put
+// back, does not pile up.
+func TestEditsAreBounded(t *testing.T) {
+	in := input(newFake("Subject: hi"))
+	in.Limits = Limits{EditOctets: 10, Edits: 5}
+	c := New(in)
+	blob := c.BlobNew()
+	c.BlobWrite(blob, []byte("1234"))
+	for i, want := range []abi.Errno{abi.OK, abi.OK, abi.Limit} {
+		if got := c.PartReplace(0, "", blob); got != want {
+			t.Errorf("replacement %d: got %v, want %v", i, got, want)
+		}
+	}
+	for i, want := range []abi.Errno{abi.OK, abi.OK, abi.OK, abi.Limit} {
+		if got := c.HdrSet(0, 0, ""); got != want {
+			t.Errorf("setting %d: got %v, want %v", i, got, want)
+		}
+	}
+}
+
 func TestBlobsAreCopied(t *testing.T) {
 	f := newFake()
 	c := New(input(f))

@@ -90,7 +90,7 @@ func (c *Call) PartReplace(id int32, mediaType string, blob int32) abi.Errno {
 	if e != abi.OK || !isMediaType(mediaType, true) {
 		return orBadArg(e)
 	}
-	return c.edited(m.PartReplace(id, mediaType, body))
+	return c.edit(len(body), func() abi.Errno { return m.PartReplace(id, mediaType, body) })
 }
 
 // PartInsert is part_insert: a new part as a child of a multipart.
@@ -102,7 +102,7 @@ func (c *Call) PartInsert(parent, index int32, mediaType, filename string, blob 
 	if e != abi.OK || !isMediaType(mediaType, false) || hasControl(filename) {
 		return int32(orBadArg(e))
 	}
-	return c.addPart(func(m Message) (int32, abi.Errno) {
+	return c.addPart(len(body), func(m Message) (int32, abi.Errno) {
 		return m.PartInsert(parent, index, mediaType, filename, body)
 	})
 }
@@ -111,7 +111,7 @@ func (c *Call) PartInsert(parent, index int32, mediaType, filename string, blob 
 func (c *Call) PartRemove(id int32) abi.Errno {
 	m, e := c.content(abi.AccessEditPart)
 	if e == abi.OK {
-		e = c.edited(m.PartRemove(id))
+		e = c.edit(0, func() abi.Errno { return m.PartRemove(id) })
 	}
 	return e
 }
@@ -128,7 +128,7 @@ func (c *Call) PartWrap(id int32, mediaType string) int32 {
 		}
 		mediaType += `; boundary="` + border + `"`
 	}
-	return c.addPart(func(m Message) (int32, abi.Errno) { return m.PartWrap(id, mediaType) })
+	return c.addPart(0, func(m Message) (int32, abi.Errno) { return m.PartWrap(id, mediaType) })
 }
 
 // boundary is one that no other part has: random, so that nobody can write it
@@ -142,8 +142,8 @@ func (c *Call) boundary(id int32) (string, abi.Errno) {
 	return "=_" + base32.StdEncoding.EncodeToString(b[:]) + fmt.Sprintf("_%d_%d", id, c.partsAdded), abi.OK
 }
 
-// addPart runs an edit that makes a part, within the limits.
-func (c *Call) addPart(f func(Message) (int32, abi.Errno)) int32 {
+// addPart runs an edit that makes a part of so many octets, within the limits.
+func (c *Call) addPart(octets int, f func(Message) (int32, abi.Errno)) int32 {
 	m, e := c.content(abi.AccessEditPart)
 	if e != abi.OK {
 		return int32(e)
@@ -151,8 +151,13 @@ func (c *Call) addPart(f func(Message) (int32, abi.Errno)) int32 {
 	if c.partsAdded >= c.limits.PartsAdded {
 		return int32(abi.Limit)
 	}
-	id, e := f(m)
-	if c.edited(e) != abi.OK {
+	id := int32(0)
+	e = c.edit(octets, func() abi.Errno {
+		var e abi.Errno
+		id, e = f(m)
+		return e
+	})
+	if e != abi.OK {
 		return int32(e)
 	}
 	c.partsAdded++
@@ -199,7 +204,7 @@ func (c *Call) MsgReplace(blob int32) abi.Errno {
 	if len(octets) == 0 || !hasOnlyCRLF(octets) {
 		return abi.BadArg
 	}
-	return c.edited(m.MsgReplace(octets))
+	return c.edit(len(octets), func() abi.Errno { return m.MsgReplace(octets) })
 }
 
 // hasOnlyCRLF tells whether b has no NUL, and CR and LF only side by side.
