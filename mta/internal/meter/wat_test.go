@@ -6,10 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
-
-	"github.com/tetratelabs/wazero/api"
 
 	"github.com/wasmta/wasmta/mta/internal/meter"
 	"github.com/wasmta/wasmta/mta/internal/testpeer"
@@ -73,6 +72,9 @@ func TestBounded(t *testing.T) {
 		{"recursion", `(module (func $f (export "run") call $f))`, errStack},
 		{"recursion that ends in a return", `(module (func $f (export "run") call $f return))`, errStack},
 		{"recursion by two", `(module (func $f (export "run") call $g) (func $g call $f))`, errStack},
+		{"recursion by three, entered in the middle", `(module (func $f call $g) (func $g call $h) (func $h call $f) (func (export "run") call $g))`, errStack},
+		{"recursion through a table, by another type that is equal", `(module (type $a (func)) (type $b (func)) (table funcref (elem $g))
+			(func (export "run") (call_indirect (type $a) (i32.const 0))) (func $g (type $a) (call_indirect (type $b) (i32.const 0))))`, errStack},
 		{"recursion through a table", `(module (table funcref (elem $g)) (func (export "run") (call_indirect (i32.const 0)))
 			(func $g (call_indirect (i32.const 0))))`, errStack},
 		{"recursion with many locals", `(module (func $f (export "run") (local ` + strings.Repeat("i64 ", 50_000) + `) call $f))`, errStack},
@@ -94,6 +96,23 @@ func TestBounded(t *testing.T) {
 				t.Errorf("%d units of fuel before the stack was out", h.given)
 			}
 		})
+	}
+}
+
+// TestEachOfACyclePays holds that every function on a cycle of calls pays for
+// its frame, wherever the cycle is entered: the one with the many locals
+// leaves no stack for a second round.
+func TestEachOfACyclePays(t *testing.T) {
+	many := `(local ` + strings.Repeat("i64 ", 6000) + `)`
+	for big := range 3 {
+		text := `(module (func (export "run") call $f0) `
+		for i := range 3 {
+			text += fmt.Sprintf("(func $f%d %s call $f%d) ", i, map[bool]string{i == big: many}[true], (i+1)%3)
+		}
+		h := &host{slice: 1, stack: 1 << 16}
+		if err := h.run(t, wat(t, text+")")); !errors.Is(err, errStack) || h.given > 20 {
+			t.Errorf("with the locals in function %d: %v after %d units", big, err, h.given)
+		}
 	}
 }
 
@@ -198,21 +217,23 @@ func TestReset(t *testing.T) {
 	if _, err := env.Instantiate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	mod, err := h.instantiate(t.Context(), r, m, moduleConfig)
-	if err != nil {
-		t.Fatal(err)
-	}
-	flag := mod.ExportedGlobal(meter.Dirty).(api.MutableGlobal)
-	if got := mod.ExportedGlobal(m.Globals[0]).Get(); got != 5 {
-		t.Errorf("the first global is %d, want 5", got)
-	}
-	for name := range mod.ExportedFunctionDefinitions() {
-		flag.Set(0)
-		if _, err := mod.ExportedFunction(name).Call(t.Context()); err != nil {
-			t.Fatalf("%s: %v", name, err)
+	for _, name := range regexp.MustCompile(`export "([^"]+)" *(?:\(func|\))`).FindAllStringSubmatch(text, -1) {
+		mod, err := h.instantiate(t.Context(), r, m, moduleConfig.WithName(""))
+		if err != nil {
+			t.Fatal(err)
 		}
-		if dirty := flag.Get() == 1; dirty == clean[name] {
-			t.Errorf("%s: dirty is %v", name, dirty)
+		if got := mod.ExportedGlobal(m.Globals[0]).Get(); got != 5 {
+			t.Errorf("the first global is %d, want 5", got)
+		}
+		f := mod.ExportedFunction(name[1])
+		if f == nil {
+			continue // a global
+		}
+		if _, err := f.Call(t.Context()); err != nil {
+			t.Fatalf("%s: %v", name[1], err)
+		}
+		if dirty := mod.ExportedGlobal(meter.Dirty).Get() == 1; dirty == clean[name[1]] {
+			t.Errorf("%s: dirty is %v", name[1], dirty)
 		}
 	}
 }
