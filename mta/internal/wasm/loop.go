@@ -281,6 +281,9 @@ func (l *loop) take(f frame) error {
 		l.answer, l.octets = &a, slices.Clone(f.octets)
 		return nil
 	}
+	if len(l.input) > maxCapacity {
+		return fmt.Errorf("called %s before it read what the calls before it gave", cut(a.Call))
+	}
 	answer, err := l.plugin.remote(&l.cc.guest, a.Call, a.Args, f.octets)
 	if err != nil {
 		return fmt.Errorf("call of %s: %w", cut(a.Call), err)

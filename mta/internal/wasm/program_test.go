@@ -240,6 +240,21 @@ func TestLoop(t *testing.T) {
 	}
 }
 
+// TestLoopThatDoesNotRead has a loop call and call, and read nothing: the host
+// does not keep more for it than one answer of the largest size.
+func TestLoopThatDoesNotRead(t *testing.T) {
+	const call = `{"call":"msg_read","args":[0,16777216]}`
+	frames := strings.Repeat(fmt.Sprintf("%d 0\n%s", len(call), call), 100)
+	p, err := loadProgram(t, told{Do: "raw", Text: frames}, LoadOptions{Mode: ModeLoop, Budget: Budget{Memory: 256 << 20}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := askProgram(t, p, letter+strings.Repeat("a line of text\r\n", 1<<20))
+	if got.err == nil || !strings.Contains(got.err.Detail, "called msg_read before it read") {
+		t.Errorf("%v", got.err)
+	}
+}
+
 // TestLoopCalls has a loop call functions of the ABI.
 func TestLoopCalls(t *testing.T) {
 	p, err := loadProgram(t, told{Do: "calls"}, LoadOptions{Mode: ModeLoop})

@@ -12,7 +12,7 @@ import (
 
 // The bounds of a call that a loop writes.
 const (
-	maxCapacity = 16 << 20 // octets that it may ask for at once
+	maxCapacity = 16 << 20 // octets that it may ask for at once, or have before it reads them
 	costJSON    = 10       // units for each octet that is encoded or decoded
 )
 
@@ -38,7 +38,7 @@ func (p *Plugin) remote(g *guest, name string, args []json.RawMessage, octets []
 	case !p.granted(f.Grant):
 		return result(int64(abi.NotGranted), nil, nil)
 	}
-	stack, memory, err := parameters(f, args, octets)
+	stack, memory, err := parameters(g.gauge, f, args, octets)
 	if err != nil {
 		return frame{}, err
 	}
@@ -47,8 +47,9 @@ func (p *Plugin) remote(g *guest, name string, args []json.RawMessage, octets []
 	return results(f, stack, memory)
 }
 
-// parameters puts arguments where a guest of the ABI would have them.
-func parameters(f abi.Function, args []json.RawMessage, octets []byte) (stack []uint64, memory segments, err error) {
+// parameters puts arguments where a guest of the ABI would have them. Room for
+// what a function gives costs what it would cost to fill it.
+func parameters(g *gauge, f abi.Function, args []json.RawMessage, octets []byte) (stack []uint64, memory segments, err error) {
 	taken := false
 	for _, param := range f.Params {
 		if param.Kind == abi.OutI64 {
@@ -70,7 +71,9 @@ func parameters(f abi.Function, args []json.RawMessage, octets []byte) (stack []
 			if err = json.Unmarshal(arg, &n); err == nil && n > maxCapacity {
 				err = fmt.Errorf("capacity of %d, %d is the most", n, maxCapacity)
 			}
-			segment = make([]byte, min(n, maxCapacity))
+			n = min(n, maxCapacity)
+			g.copied(int(n))
+			segment = make([]byte, n)
 		default:
 			var v uint64
 			v, err = number(param.Kind, arg)
