@@ -8,18 +8,22 @@
 // and in addition:
 //
 //   - Fuel. Each function entry and each loop header takes fuel from the
-//     global named [Fuel] for the instructions that follow it, and calls the
-//     import [Yield] when the global is below zero. Between two such points
-//     lies straight code of one function, so the time between two looks at
-//     the fuel is bounded by the size of a function. Bulk instructions on
-//     memories and tables are done in pieces with a look at the fuel between,
-//     and cost by their length. What is charged depends on the module and its
-//     input alone: not on the machine, nor on how much fuel the host hands
-//     out at a time.
-//   - Stack. Functions that can be on the call stack more than once take an
-//     estimate of their frame, in octets, from the global named [Stack] while
-//     they run, and call [Yield] when it is below zero. Other functions add at
-//     most one frame each and take nothing.
+//     global named [Fuel], and calls the import [Yield] when that is below
+//     zero. Between two such looks at the fuel lies straight code of one
+//     function, in which a bulk instruction handles at most 4 KiB, so the time
+//     between two looks is bounded by the size of a function. Longer bulk
+//     instructions are done in pieces with a look between.
+//   - Prices. An instruction costs one unit; bulk instructions cost by their
+//     length, growth by what was added, calls of imports 100. What is charged
+//     is at least what is run, and may be more by what the dearest path to the
+//     next charge costs, less than 96 units and a piece of straight code. It
+//     depends on the module and its input alone: not on the machine, nor on
+//     how much fuel the host hands out at a time.
+//   - Stack. Functions on a cycle of calls take an estimate of their frame, in
+//     octets, from the global named [Stack] while they run, and call [Yield]
+//     when it is below zero. Other functions are at most once on the stack and
+//     take nothing. Calls that the host makes from within an import count as
+//     new ones: a host that allows them must bound them.
 //   - Tables. The tables a module defines hold at most Options.TableMax
 //     elements together.
 //   - State. All that an instance can change is in its memory, in the globals
@@ -33,9 +37,16 @@
 // panics to end the guest. An instance that trapped or was ended must not be
 // called again: its stack has not been given back.
 //
-// A module that uses the names of this package, or indices beyond its own
-// index spaces, is refused. What else is invalid in a module stays invalid
-// and is left for the runtime to refuse.
+// # What is refused
+//
+// WebAssembly core 2.0 is understood, and no proposal. A module that uses the
+// names of this package, or indices beyond its own index spaces, is refused,
+// as are more than 50,000 locals in a function, and lengths beyond the end of
+// the module, for which a runtime may allocate. What else is invalid in a
+// module stays invalid and is left for the runtime to refuse. Sections that
+// hold offsets in the code (.debug_ and others) are left out. Any octets may
+// be given to Rewrite: it does not panic, and takes time and memory in
+// proportion to their number.
 package meter
 
 // What a rewritten module imports and exports beside its own. No plugin may
