@@ -281,6 +281,33 @@ func TestManyWritesGoToTheFileWithoutRun(t *testing.T) {
 	}
 }
 
+// TestWhatCannotBeWrittenStaysInMemory has the library refuse a key, and so the
+// whole transaction.
+func TestWhatCannotBeWrittenStaysInMemory(t *testing.T) {
+	var log bytes.Buffer
+	s := open(t, newFile(t), Options{Limits: Limits{Key: 1 << 20}, Log: slog.New(slog.NewTextHandler(&log, nil))})
+	sp, bad := s.Space("a"), strings.Repeat("k", bbolt.MaxKeySize)
+	for _, key := range []string{"k", bad} {
+		if err := sp.Set(ctx, key, []byte("v"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := s.Flush(); err == nil {
+			t.Fatal("it was written")
+		}
+	}
+	if got, err := sp.Get(ctx, "k"); string(got) != "v" || count(t, s, valuesBucket) != 0 {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if err := errors.Join(sp.Delete(ctx, bad), s.Flush()); err != nil || count(t, s, valuesBucket) != 1 {
+		t.Errorf("once the bad key is gone: %v", err)
+	}
+	if text := log.String(); strings.Count(text, "cannot be written") != 1 || strings.Count(text, "can be written again") != 1 {
+		t.Errorf("log: %s", text)
+	}
+}
+
 func TestASecondProcessIsRefused(t *testing.T) {
 	path := newFile(t)
 	open(t, path, Options{})

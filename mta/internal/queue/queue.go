@@ -23,6 +23,11 @@
 // the pipeline quarantined it. A store never changes a state on its own: it
 // hands out leases and takes changes from those who have one.
 //
+// Before its first attempt an active entry is reviewed once, if there are
+// [Hooks]: what they leave takes the entry's place in the store, together with
+// what else comes of it, before it is attempted. They may also hold it, end it,
+// or have it wait.
+//
 // # What is promised
 //
 // A message is answered 250 only after [Store.Put]. From then on each of its
