@@ -4,7 +4,8 @@
 //
 //	index.bolt       entries, when they are due, contents of up to 128 KiB
 //	content/ID       one larger content
-//	content/ID.tmp   one that is being written
+//	content/ID.2     one that took the place of another
+//	content/*.tmp    one that is being written
 //
 // What is durable: an entry is there from the commit that brings its record
 // until the one that takes it away. A large content is written, synced, renamed
