@@ -10,7 +10,8 @@ type rewriter struct {
 	dirty []bool // by imported function: Options.Dirty
 
 	types   []funcType // added
-	added   []added    // functions
+	typeOf  map[string]uint32
+	added   []added // functions
 	helpers map[helper]uint32
 	wraps   map[uint32]uint32 // by imported function: its wrapper
 }
@@ -51,13 +52,14 @@ func (w *rewriter) add(name string, typ uint32, code []byte) uint32 {
 
 // typ is the index of a type among those that the rewriter adds.
 func (w *rewriter) typ(params, results string) uint32 {
-	for i, t := range w.types {
-		if string(t.params) == params && string(t.results) == results {
-			return uint32(len(w.m.types) + i)
-		}
+	t := funcType{params: []byte(params), results: []byte(results)}
+	i, ok := w.typeOf[t.key()]
+	if !ok {
+		i = uint32(len(w.m.types) + len(w.types))
+		w.typeOf[t.key()] = i
+		w.types = append(w.types, t)
 	}
-	w.types = append(w.types, funcType{params: []byte(params), results: []byte(results)})
-	return uint32(len(w.m.types) + len(w.types) - 1)
+	return i
 }
 
 // take takes a constant amount from the global g.

@@ -29,11 +29,10 @@ func sameTypes(types []funcType) []uint32 {
 	first := map[string]uint32{}
 	same := make([]uint32, len(types))
 	for i, t := range types {
-		key := string(t.params) + ">" + string(t.results)
-		if _, ok := first[key]; !ok {
-			first[key] = uint32(i)
+		if _, ok := first[t.key()]; !ok {
+			first[t.key()] = uint32(i)
 		}
-		same[i] = first[key]
+		same[i] = first[t.key()]
 	}
 	return same
 }

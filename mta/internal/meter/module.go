@@ -55,6 +55,9 @@ type module struct {
 
 type funcType struct{ params, results []byte }
 
+// key is the same for types that are equal, and for no others.
+func (t funcType) key() string { return string(t.params) + ">" + string(t.results) }
+
 type importEntry struct {
 	module, name string
 	kind         byte
@@ -329,12 +332,13 @@ func (m *module) readExports(r *reader) {
 }
 
 func (r *reader) checkExport(m *module, e export) {
-	if e.kind > kindGlobal && r.err == nil {
+	switch {
+	case e.kind == kindFunc:
+		m.check(r, "function", e.index, m.funcCount())
+	case e.kind == kindGlobal:
+		m.check(r, "global", e.index, m.globalCount())
+	case e.kind > kindGlobal && r.err == nil:
 		r.failf("unknown kind of export %#x", e.kind)
-	}
-	count := map[byte]int{kindFunc: m.funcCount(), kindGlobal: m.globalCount()}
-	if n, ok := count[e.kind]; ok && uint64(e.index) >= uint64(n) && r.err == nil {
-		r.failf("export %q has index %d, but there are only %d", e.name, e.index, n)
 	}
 }
 

@@ -22,7 +22,7 @@ func rewrite(wasm []byte, o Options, t tariff) (*Module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("code: %w", err)
 	}
-	w := &rewriter{m: m, o: o, fns: fns, helpers: map[helper]uint32{}, wraps: map[uint32]uint32{}}
+	w := &rewriter{m: m, o: o, fns: fns, typeOf: map[string]uint32{}, helpers: map[helper]uint32{}, wraps: map[uint32]uint32{}}
 	for _, i := range m.funcImps {
 		imp := &m.imports[i]
 		w.dirty = append(w.dirty, o.Dirty != nil && o.Dirty(imp.module, imp.name))
