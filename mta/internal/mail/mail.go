@@ -209,6 +209,7 @@ type Transaction struct {
 	SessionNotes map[string]string // as Notes, for the whole session
 	QueuedNotes  map[string]string // as Notes; they go with the message into the queue
 	Spared       []string          // the stages that are not asked again
+	Together     int               // messages that stages made of this one so far: variants, and what they sent
 	SentBy       string            // the stage that this message comes from; empty: from a client
 	Queued       bool              // it is in the queue: the client has its reply
 	Attempts     int               // made at it so far; zero before the queue

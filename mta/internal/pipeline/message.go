@@ -46,6 +46,7 @@ type passage struct {
 	root  *mail.Transaction
 	done  []part
 	sends []*mail.Transaction
+	made  int             // variants and messages sent, by all stages
 	said  []*mail.Refusal // what the sender is to hear of those that are refused
 }
 
@@ -65,7 +66,9 @@ type part struct {
 func (c *passage) pass(ctx context.Context, pt *part) (divided []part) {
 	for !pt.ended() && pt.next < len(c.p.steps) {
 		s := c.p.steps[pt.next]
+		pt.tx.Together = c.made
 		r := c.p.stage(ctx, s, pt.tx)
+		c.made += len(r.variants) + len(r.sends)
 		pt.take(r, s, c.p.steps)
 		divided = append(divided, c.divide(pt, s, r.variants)...)
 		c.originate(s, r.sends)

@@ -252,3 +252,26 @@ func BenchmarkCheck(b *testing.B) {
 		}
 	}
 }
+
+// TestTogether holds that each stage is told what those before it made of the
+// message, whichever of its parts they were asked about.
+func TestTogether(t *testing.T) {
+	var seen []int
+	watch := func(s script) Guest {
+		do := s.guest("")
+		return guest(func(ctx context.Context, tx *mail.Transaction) (mail.Answer, error) {
+			seen = append(seen, tx.Together)
+			return do(ctx, tx)
+		})
+	}
+	p := &Pipeline{Hostname: "hamburger.edu", Stages: []Stage{
+		{Name: "0", Guest: watch(script{variant: "a b"})}, {Name: "1", Guest: watch(script{send: true})},
+	}}
+	tx := to("a", "b", "c")
+	if verdict, err := p.Check(t.Context(), tx); verdict != mail.Accept || err != nil {
+		t.Fatal(verdict, err)
+	}
+	if want := []int{0, 2, 3, 4}; !slices.Equal(seen, want) {
+		t.Errorf("got %v, want %v", seen, want)
+	}
+}

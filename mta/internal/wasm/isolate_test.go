@@ -283,3 +283,15 @@ func TestLoadedTable(t *testing.T) {
 		}
 	}
 }
+
+// TestRoom holds that stages together cannot make more of a message than one of
+// them could.
+func TestRoom(t *testing.T) {
+	for _, tt := range []struct{ made, limit, usual, want int }{
+		{0, 0, 100, 100}, {0, 0, 10, 10}, {0, 5, 10, 5}, {95, 0, 10, 5}, {95, 0, 100, 5}, {99, 3, 10, 1}, {100, 0, 10, -1}, {1000, 3, 10, -1},
+	} {
+		if got := room(&mail.Transaction{Together: tt.made}, tt.limit, tt.usual); got != tt.want {
+			t.Errorf("%+v: got %d", tt, got)
+		}
+	}
+}

@@ -33,6 +33,8 @@ func (p *Plugin) input(ctx context.Context, hook string, tx *mail.Transaction) h
 	if tx == nil {
 		return in
 	}
+	in.Limits.Variants = room(tx, p.limits.Variants, host.DefaultVariants)
+	in.Limits.Sends = room(tx, p.limits.Sends, host.DefaultSends)
 	in.Context = p.context(tx)
 	in.Sender = tx.Envelope.ReversePath.String()
 	in.Recipients = recipients(tx.Envelope.Recipients)
@@ -43,6 +45,23 @@ func (p *Plugin) input(ctx context.Context, hook string, tx *mail.Transaction) h
 		in.Open = func() (host.Message, error) { return open(tx.Content) }
 	}
 	return in
+}
+
+// maxTogether is how many messages may come of one, by variants and by send, in
+// all stages: each is stored by itself, and several stages that each make a
+// hundred of one would make a million of it.
+const maxTogether = 100
+
+// room is the limit of one call, zero for the usual one, or what is left of
+// maxTogether; less than zero is none.
+func room(tx *mail.Transaction, limit, usual int) int {
+	if limit == 0 {
+		limit = usual
+	}
+	if left := maxTogether - tx.Together; left > 0 {
+		return min(limit, left)
+	}
+	return -1
 }
 
 // levels are ours for those of the ABI.
