@@ -492,3 +492,29 @@ func TestFilenamesComeBack(t *testing.T) {
 		}
 	}
 }
+
+// TestMessagePartHasLines holds that what goes out as it stands has no CR, LF or
+// NUL that some server takes for the end of a line.
+func TestMessagePartHasLines(t *testing.T) {
+	const src = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: a\r\n\r\nb\r\n--b--\r\n"
+	for body, ok := range map[string]bool{
+		"Subject: x\r\n\r\ny\r\n":          true,
+		"Subject: x\n\ny\n":                true, // all of them: they become CRLF
+		"Subject: x\r\n\r\ny\n.\r\n":       false,
+		"Subject: x\r\n\r\ny\r.\r\n":       false,
+		"Subject: x\r\n\r\ny\x00z\r\n":     false,
+		"Subject: x\r\n\r\n\xfc\n.\nz\r\n": false,
+	} {
+		tree := Parse(strings.NewReader(src), Limits{})
+		id, err := tree.First(Root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tree.Replace(id, "message/rfc822", []byte(body)); (err == nil) != ok {
+			t.Errorf("%q: %v", body, err)
+		}
+		if o, err := tree.Octets(); o.Bare || o.NUL || err != nil {
+			t.Errorf("%q: the message has %+v, %v", body, o, err)
+		}
+	}
+}

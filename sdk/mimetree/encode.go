@@ -21,8 +21,9 @@ func withCharset(contentType string, octets []byte) string {
 // them as the body of p.
 func (t *Tree) encode(p *part, a *about, octets []byte) (span, string, error) {
 	if a.isMultipart() || strings.HasPrefix(a.mediaType, "message/") {
-		if t.hasBorder(p, octets) {
-			return span{}, "", ErrArgument
+		octets = t.withLineEnds(octets)
+		if t.hasBorder(p, octets) || !t.lineEndsOnly(octets) || bytes.IndexByte(octets, 0) >= 0 {
+			return span{}, "", ErrArgument // as it stands it goes over the wire, where a bare CR or LF may end a line
 		}
 		if is7Bit(octets) {
 			return t.add(octets), "7bit", nil
