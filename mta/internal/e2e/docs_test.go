@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -121,7 +122,7 @@ type clone struct {
 
 func newClone(t *testing.T) *clone {
 	t.Helper()
-	c := &clone{dir: t.TempDir()}
+	c := &clone{dir: t.TempDir(), env: []string{"GOFLAGS=-trimpath"}} // so that all clones share what they compile
 	pairs := []string{"/etc/mta", c.dir + "/etc/mta", "/var/lib/mta", c.dir + "/var/lib/mta"}
 	for i, free := range freePorts(t, len(ports)) {
 		pairs = append(pairs, "127.0.0.1:"+ports[i], "127.0.0.1:"+free, `":`+ports[i]+`"`, `"127.0.0.1:`+free+`"`)
@@ -142,6 +143,10 @@ func newClone(t *testing.T) *clone {
 		if strings.HasSuffix(rel, ".wasm") || strings.HasSuffix(rel, ".test") {
 			return nil
 		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return err
@@ -149,12 +154,30 @@ func newClone(t *testing.T) *clone {
 		if strings.HasSuffix(rel, ".yaml") {
 			text = []byte(c.replace.Replace(string(text)))
 		}
-		return os.WriteFile(filepath.Join(c.dir, rel), text, 0o600)
+		return os.WriteFile(filepath.Join(c.dir, rel), text, info.Mode().Perm()&0o700)
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.keepCompiled(t)
 	return c
+}
+
+// keepCompiled has servers of the clone keep the code of plugins where other
+// tests do: an interpreter takes many seconds to compile.
+func (c *clone) keepCompiled(t *testing.T) {
+	t.Helper()
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(dir, "wasmta", "test-cache")
+	if err := errors.Join(os.MkdirAll(kept, 0o700), os.MkdirAll(filepath.Join(c.dir, "var", "cache"), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(kept, filepath.Join(c.dir, "var", "cache", "wazero")); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // write puts text into a file of the clone.
@@ -207,6 +230,7 @@ func (c *clone) install(t *testing.T, all []block) {
 var (
 	topKey      = regexp.MustCompile(`(?m)^([a-z_]+):`)
 	usedPlugin  = regexp.MustCompile(`plugin: ([a-z]+)`)
+	namedModule = regexp.MustCompile(`: ([a-z]+\.wasm)`)
 	listenLine  = regexp.MustCompile(`(?m)^ +[a-z0-9]+: +\[[^\]]*:[0-9]+"?\]`)
 	addressPort = regexp.MustCompile(`:[0-9]+("?\])`)
 )
@@ -240,6 +264,7 @@ func whole(b block) string {
 // TestYAMLOfTheDocuments lets `mta check` look at every YAML that the documents
 // show; a part of a file is made a whole one.
 func TestYAMLOfTheDocuments(t *testing.T) {
+	needCompilers(t)
 	all := blocks(t)
 	c := newClone(t)
 	c.install(t, all)
@@ -253,6 +278,9 @@ func TestYAMLOfTheDocuments(t *testing.T) {
 		if b.lang != "yaml" {
 			continue
 		}
+		for _, m := range namedModule.FindAllStringSubmatch(b.text, -1) {
+			c.write(t, m[1], emptyCommand) // which the document builds
+		}
 		n++
 		name := fmt.Sprintf("document-%d.yaml", n)
 		c.write(t, name, c.replace.Replace(whole(b)))
@@ -260,6 +288,19 @@ func TestYAMLOfTheDocuments(t *testing.T) {
 			t.Errorf("%v: %v\n%s\n%s", b, err, out, whole(b))
 		}
 	}
+}
+
+// emptyCommand is a module that exports _start, which does nothing.
+const emptyCommand = "\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x07\x0a\x01\x06_start\x00\x00\x0a\x04\x01\x02\x00\x0b"
+
+// needCompilers installs what the documents' plugins are built with.
+func needCompilers(t *testing.T) {
+	t.Helper()
+	for _, lang := range []string{"go", "c", "cpp", "rust", "zig", "assemblyscript", "javascript", "python", "ruby"} {
+		testpeer.NeedCompiler(t, lang)
+	}
+	testpeer.Need(t, "nim", "nim")
+	testpeer.Need(t, "ldc2", "ldc")
 }
 
 // notRun are the commands that are not run, and why.
@@ -308,6 +349,7 @@ func TestCommandsOfTheDocuments(t *testing.T) {
 	if testing.Short() {
 		t.Skip("compiles the server in a copy of the checkout")
 	}
+	needCompilers(t)
 	byDoc := map[string][]block{}
 	var docs []string
 	for _, b := range blocks(t) {
