@@ -233,6 +233,19 @@ func (c *Call) Commit() Changes {
 	return ch
 }
 
+// Work counts what the call did with the message that is selected, in steps of
+// some nanoseconds; see [mimetree.Tree.Work].
+func (c *Call) Work() int64 {
+	m := c.message
+	if c.selected > 0 {
+		m = c.variants[c.selected-1]
+	}
+	if t := TreeOf(m); t != nil {
+		return t.Work()
+	}
+	return 0
+}
+
 // Rollback ends the call and leaves nothing of what the plugin did: the
 // message that Open gave is again what it was. It may come after Commit, if the
 // changes cannot be used. What was done with [KV] stays.

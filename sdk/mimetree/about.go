@@ -31,6 +31,7 @@ func (t *Tree) about(p *part) (*about, error) {
 	a := &about{mediaType: mediaType}
 	var seen [len(describing)]bool
 	var dispositions []param
+	t.work += int64(len(p.fields))
 	for _, f := range p.fields {
 		k, err := t.describes(f)
 		if err != nil {
@@ -204,6 +205,7 @@ func (t *Tree) path(p *part) string {
 	for id := p.prev; id != None; id = t.parts[id].prev {
 		n++
 	}
+	t.work += int64(n)
 	up := t.path(t.parts[p.parent])
 	if up != "" {
 		up += "."

@@ -76,6 +76,7 @@ func (t *Tree) Replace(id ID, contentType string, octets []byte) error {
 	if err != nil {
 		return err
 	}
+	t.workedOn(int64(len(octets)))
 	return t.edit(func() error {
 		if contentType != "" {
 			if err := t.setContentType(p, withCharset(contentType, octets)); err != nil {

@@ -43,6 +43,7 @@ func (t *Tree) FindField(id ID, name string, from int) (int, error) {
 		return 0, ErrArgument
 	}
 	for i := from; i < len(p.fields); i++ {
+		t.work++
 		f := p.fields[i]
 		if int(f.name) != len(name) {
 			continue
@@ -88,6 +89,7 @@ func (t *Tree) FieldValue(id ID, i int, mode Mode) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.workedOn(int64(len(b)))
 	raw := rawValue(b, p.fields[i])
 	switch mode {
 	case Raw:
@@ -138,6 +140,8 @@ func (t *Tree) Header(id ID) ([]byte, error) {
 		}
 		out = append(out, b...)
 	}
+	t.work += int64(len(p.fields))
+	t.workedOn(int64(len(out)))
 	return out, nil
 }
 

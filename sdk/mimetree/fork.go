@@ -16,6 +16,7 @@ func (t *Tree) Fork() *Tree {
 		root: t.root,
 	}
 	f.root.fields = slices.Clone(t.root.fields)
+	t.work += 8 * int64(len(t.parts))
 	if len(t.parts) == 1 {
 		f.few[0] = &f.root
 		f.parts = f.few[:1]

@@ -96,6 +96,7 @@ type Tree struct {
 	stream stream  // the same for those that are too large to keep
 
 	interrupt func() error // see Interrupt; nil: nobody is asked
+	work      int64        // see Work
 
 	mu   sync.Mutex // guards view
 	view *content   // what the message is now; nil after an edit
@@ -133,6 +134,17 @@ func (t *Tree) content() *content {
 	}
 	return t.view
 }
+
+// Work is how much was done with the tree so far: a count of the fields, the
+// parts and the pieces of the message that were looked at or moved, and of the
+// octets that were decoded, searched and copied, [workOctets] for one. It is the
+// same for the same calls on the same message.
+func (t *Tree) Work() int64 { return t.work }
+
+// workOctets is how many octets take as long as a field that is looked at.
+const workOctets = 32
+
+func (t *Tree) workedOn(octets int64) { t.work += octets / workOctets }
 
 // Modified tells whether there are edits.
 func (t *Tree) Modified() bool { return t.root.edited }

@@ -24,6 +24,7 @@ func (t *Tree) Insert(parent ID, index int, contentType, filename string, octets
 	if a.odd {
 		return None, ErrArgument
 	}
+	t.workedOn(int64(len(octets)))
 	id := None
 	err = t.edit(func() error {
 		id = t.newPart()
@@ -74,6 +75,7 @@ func (t *Tree) place(parent ID, index int) (*part, ID, error) {
 	}
 	next := up.first
 	for ; index > 0 && next != None; index-- {
+		t.work++
 		next = t.parts[next].next
 	}
 	switch {

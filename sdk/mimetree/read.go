@@ -182,7 +182,7 @@ func (t *Tree) decoder(id ID, form Form, c *content) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := io.Reader(c.open())
+	r := io.Reader(&workingReader{c.open(), t})
 	if t.interrupt != nil {
 		r = &interruptedReader{r, t.interrupt}
 	}
@@ -205,6 +205,21 @@ func (t *Tree) decoder(id ID, form Form, c *content) (io.Reader, error) {
 // if the part is large. An error of f ends the decoding, and is what the method
 // returns. nil asks nobody.
 func (t *Tree) Interrupt(f func() error) { t.interrupt = f }
+
+// workingReader counts what is read as work of the tree: that of a decoder.
+type workingReader struct {
+	r io.Reader
+	t *Tree
+}
+
+func (r *workingReader) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	r.t.workedOn(decoderWork * int64(n))
+	return n, err
+}
+
+// decoderWork is what decoding an octet takes beside copying it.
+const decoderWork = 8
 
 // interruptedReader asks before each read.
 type interruptedReader struct {

@@ -63,6 +63,7 @@ func (t *Tree) After(id ID) (ID, error) {
 func (t *Tree) Find(mediaType string, from ID) (ID, error) {
 	id, err := from, t.exists(from)
 	for ; err == nil; id, err = t.After(id) {
+		t.work += 4
 		p, err := t.part(id) // reads its header section, if that was not done
 		if err != nil {
 			return None, err
@@ -309,5 +310,6 @@ func (s *lineScanner) fill() error {
 		s.buf = make([]byte, n)
 	}
 	s.seen = window{from, s.buf[:n]}
+	s.t.workedOn(n)
 	return s.t.read(s.seen.b, from)
 }

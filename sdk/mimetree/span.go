@@ -128,6 +128,7 @@ type content struct {
 
 func (t *Tree) contentOf(render func([]segment) []segment) *content {
 	c := &content{src: t.src, segs: render(make([]segment, 0, 4))}
+	t.work += int64(len(c.segs))
 	for i := range c.segs {
 		c.segs[i].at = c.size
 		c.size += c.segs[i].n

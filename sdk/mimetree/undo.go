@@ -136,6 +136,7 @@ func (t *Tree) reshape(p *part) {
 }
 
 func (t *Tree) insertField(p *part, i int, f field) {
+	t.moved(len(p.fields) - i)
 	p.fields = slices.Insert(p.fields, i, f)
 	t.undo = append(t.undo, change{kind: fieldAdded, part: p, index: i})
 }
@@ -143,8 +144,12 @@ func (t *Tree) insertField(p *part, i int, f field) {
 func (t *Tree) removeField(p *part, i int) {
 	t.lastFieldGoes(p, i)
 	t.undo = append(t.undo, change{kind: fieldGone, part: p, index: i, field: p.fields[i]})
+	t.moved(len(p.fields) - i)
 	p.fields = slices.Delete(p.fields, i, i+1)
 }
+
+// moved counts fields that change their places, as octets.
+func (t *Tree) moved(fields int) { t.workedOn(int64(fields) * 24) }
 
 func (t *Tree) replaceField(p *part, i int, f field) {
 	t.lastFieldGoes(p, i)

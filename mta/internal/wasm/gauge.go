@@ -17,6 +17,7 @@ import (
 const (
 	costCall    = 100     // a function of the host, beside the way into it, which package meter counts
 	costWalk    = 300     // more for a function that looks through the message
+	costStep    = 8       // a step of that: a field or a part that is looked at, some octets that are decoded
 	octetsAUnit = 32      // copied between guest and host: 15 µs for 1 MiB
 	slice       = 200_000 // units between two looks at the clock: 0.1 ms, ten times that where no cache helps
 	maxStack    = 4 << 20 // octets of call stack: CPython's own limit of recursion comes first

@@ -143,7 +143,9 @@ func bind(name string, do func(*guest)) api.GoModuleFunc {
 			g := guestOf(ctx, stack)
 			g.gauge.look()
 			g.gauge.enter(costCall + costWalk)
+			before := g.Work()
 			do(g)
+			g.gauge.charge(costStep * max(g.Work()-before, 0))
 		}
 	}
 	return func(ctx context.Context, _ api.Module, stack []uint64) {
