@@ -1,6 +1,7 @@
 package host
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/wasmta/wasmta/sdk/abi"
@@ -117,19 +118,24 @@ func (c *Call) HdrRemoveAll(part int32, name string) int32 {
 	if e != abi.OK {
 		return int32(e)
 	}
-	mark, i := m.Mark(), int32(0)
-	for n := int32(0); ; n++ {
-		if i, e = m.HdrFind(part, name, i); e == abi.NotFound {
-			return n
+	var places []int32
+	for i := int32(0); ; i++ {
+		if i, e = m.HdrFind(part, name, i); e != abi.OK {
+			break
 		}
-		if e == abi.OK {
-			e = c.edit(0, func() abi.Errno { return m.HdrRemove(part, i) })
-		}
-		if e != abi.OK {
+		places = append(places, i)
+	}
+	if e != abi.NotFound {
+		return int32(e)
+	}
+	mark := m.Mark()
+	for _, i := range slices.Backward(places) { // so that few fields move
+		if e := c.edit(0, func() abi.Errno { return m.HdrRemove(part, i) }); e != abi.OK {
 			m.Rollback(mark)
 			return int32(e)
 		}
 	}
+	return int32(len(places))
 }
 
 // header is the message of which the plugin may do that with a part's header
