@@ -134,7 +134,13 @@ func (l *loop) load(ctx context.Context, call *host.Call) error {
 				Detail: fmt.Sprintf("wants to be asked %q, which is no hook; hooks are %s", cut(hook), strings.Join(abi.Hooks[1:], ", "))}
 		}
 	}
-	return p.subscribe(hooks, a.Message != nil && !*a.Message)
+	return p.subscribe(inOrder(hooks), a.Message != nil && !*a.Message)
+}
+
+// inOrder is hooks in the order of a message's life, each once: whatever stands
+// in the list is asked.
+func inOrder(hooks []string) []string {
+	return slices.DeleteFunc(slices.Clone(abi.Hooks[:]), func(hook string) bool { return !slices.Contains(hooks, hook) })
 }
 
 // subscribe notes what the first of a plugin's loops wants to be asked. The
@@ -173,6 +179,7 @@ func (l *loop) run(ctx context.Context, hook string, call *host.Call) (int32, er
 		return 0, err
 	}
 	verdict, err := l.answer.take(call, l.octets)
+	l.octets, l.written = nil, nil // a loop that waits keeps no message
 	if err != nil {
 		return 0, &Error{Plugin: l.plugin.name, Hook: hook, Kind: KindVerdict, Detail: cut(err.Error()), Err: err}
 	}

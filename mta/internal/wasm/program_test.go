@@ -270,7 +270,8 @@ func TestLoopCalls(t *testing.T) {
 	}
 }
 
-// TestLoopHooks asks a loop what it wants to be asked.
+// TestLoopHooks asks a loop what it wants to be asked; that it names a hook
+// twice does not have it asked twice.
 func TestLoopHooks(t *testing.T) {
 	p, err := loadProgram(t, told{Do: "hooks"}, LoadOptions{Mode: ModeLoop})
 	if err != nil {

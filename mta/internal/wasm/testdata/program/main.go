@@ -126,7 +126,7 @@ func loop() {
 	case "refuse":
 		write(object{"refuse": c.Text}, nil)
 	case "hooks":
-		write(object{"hooks": []string{"on_rcpt", "on_message"}, "message": false}, nil)
+		write(object{"hooks": []string{"on_message", "on_rcpt", "on_message"}, "message": false}, nil)
 	case "bad hook":
 		write(object{"hooks": []string{"on_tuesday"}}, nil)
 	case "say nothing":
