@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/wasmta/wasmta/mta/internal/daemon"
 )
@@ -99,7 +100,7 @@ func printInfo(w io.Writer, info *daemon.PluginInfo) error {
 		if i == 0 {
 			name = "imports"
 		}
-		line(name, module+": "+strings.Join(info.Imports[module], " "))
+		line(name, plain(module+": "+strings.Join(info.Imports[module], " ")))
 	}
 	if info.Bundle != nil {
 		line("bundle", bundleText(info.Bundle))
@@ -109,10 +110,20 @@ func printInfo(w io.Writer, info *daemon.PluginInfo) error {
 		if i == 0 {
 			title = "sections"
 		}
-		line(title, fmt.Sprintf("%s, %d octets", name, info.Sections[name]))
+		line(title, fmt.Sprintf("%s, %d octets", plain(name), info.Sections[name]))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// plain is a name that the module's author chose, as a terminal can show it.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
 }
 
 func grantsText(info *daemon.PluginInfo) string {
@@ -137,14 +148,14 @@ func bundleText(b *daemon.PluginBundle) string {
 	}
 	text := fmt.Sprintf("%d files, %d octets", len(names), octets)
 	if len(b.Args) > 0 {
-		text += "; runs " + strings.Join(b.Args, " ")
+		text += "; runs " + plain(strings.Join(b.Args, " "))
 	}
 	for i, name := range names {
 		if i == maxBundled {
 			text += fmt.Sprintf("\n%-9s and %d more", "", len(names)-maxBundled)
 			break
 		}
-		text += fmt.Sprintf("\n%-9s %s, %d octets", "", name, b.Files[name])
+		text += fmt.Sprintf("\n%-9s %s, %d octets", "", plain(name), b.Files[name])
 	}
 	return text
 }

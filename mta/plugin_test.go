@@ -144,3 +144,9 @@ func TestPluginLock(t *testing.T) {
 		t.Errorf("lock again: code %d\n%s%s", code, out, errs)
 	}
 }
+
+func TestPlain(t *testing.T) {
+	if got := plain("hdr\x1b]0;x\x07\nfind \u202eé"); got != "hdr?]0;x??find ?é" {
+		t.Errorf("got %q", got)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 
+	"github.com/wasmta/wasmta/mta/internal/meter"
 	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/bundle"
 )
@@ -37,6 +38,9 @@ type Section struct {
 
 // Inspect describes a module.
 func Inspect(ctx context.Context, module []byte) (*Description, error) {
+	if _, err := meter.Rewrite(module, meter.Options{}); err != nil {
+		return nil, errors.New(shorten(err)) // it bounds what the runtime would make lists of
+	}
 	// Nothing is run, so nothing need be compiled to machine code.
 	runtime := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithCustomSections(true))
 	defer runtime.Close(ctx)

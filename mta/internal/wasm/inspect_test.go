@@ -46,9 +46,13 @@ func TestInspectSaysWhatAStageHasToGrant(t *testing.T) {
 	if d, err := Inspect(t.Context(), native); err != nil || !slices.Equal(d.Imports[abi.Module], []string{"hdr_insert", "kv_get", "log"}) {
 		t.Errorf("imports %v, %v", d, err)
 	}
-	for name, module := range map[string][]byte{"text": []byte("text"), "no hook": empty.bytes()} {
+	for name, module := range map[string][]byte{"text": []byte("text"), "no hook": empty.bytes(), "four billion locals": manyLocalsDeclared} {
 		if _, err := Inspect(t.Context(), module); err == nil {
 			t.Errorf("%s is taken for a plugin", name)
 		}
 	}
 }
+
+// manyLocalsDeclared is a module of a few octets that says it has 2^32-16
+// locals.
+var manyLocalsDeclared = []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x0a\x01\x08\x01\xf0\xff\xff\xff\x0f\x7e\x0b")
