@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/tetratelabs/wazero/sys"
 
@@ -114,7 +115,7 @@ func shorten(err error) string {
 // cut makes s printable and not too long.
 func cut(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r

@@ -53,14 +53,14 @@ func checkImports(imported []api.FunctionDefinition, wasi map[string]api.Functio
 			}
 		case module == wasi_snapshot_preview1.ModuleName:
 			if _, ok := wasi[name]; !ok {
-				return fmt.Errorf("imports function %s of %s, which is not there", name, module)
+				return fmt.Errorf("imports function %s of %s, which is not there", cut(name), module)
 			}
 		case module == meter.ImportModule && name == meter.Yield: // comes with the code that counts fuel
 		case isOtherVersion(module):
 			return fmt.Errorf("is built for plugin ABI %s; this server has %s, version %d.%d", module, abi.Module, abi.Major, abi.Minor)
 		default:
 			return fmt.Errorf("imports function %s of module %q; only %s and %s may be imported",
-				name, module, abi.Module, wasi_snapshot_preview1.ModuleName)
+				cut(name), module, abi.Module, wasi_snapshot_preview1.ModuleName)
 		}
 	}
 	switch len(lacking) {
@@ -75,7 +75,7 @@ func checkImports(imported []api.FunctionDefinition, wasi map[string]api.Functio
 func checkImport(name string, f api.FunctionDefinition) (abi.Function, error) {
 	known, ok := abi.Lookup(name)
 	if !ok {
-		return known, fmt.Errorf("imports function %s, which plugin ABI %d.%d does not have; it may need a newer server", name, abi.Major, abi.Minor)
+		return known, fmt.Errorf("imports function %s, which plugin ABI %d.%d does not have; it may need a newer server", cut(name), abi.Major, abi.Minor)
 	}
 	params, results := coreTypes(known)
 	if !slices.Equal(params, f.ParamTypes()) || !slices.Equal(results, f.ResultTypes()) {

@@ -2,7 +2,9 @@ package wasm
 
 import (
 	"slices"
+	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/wasmta/wasmta/sdk/abi"
 	"github.com/wasmta/wasmta/sdk/bundle"
@@ -56,3 +58,28 @@ func TestInspectSaysWhatAStageHasToGrant(t *testing.T) {
 // manyLocalsDeclared is a module of a few octets that says it has 2^32-16
 // locals.
 var manyLocalsDeclared = []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x03\x02\x01\x00\x0a\x0a\x01\x08\x01\xf0\xff\xff\xff\x0f\x7e\x0b")
+
+// TestNamesInErrors holds that a name that the module's author chose neither
+// ends the line of an error nor speaks to a terminal.
+func TestNamesInErrors(t *testing.T) {
+	const evil = "on_\x1b]0;x\x07\n\u009b2J"
+	for what, m := range map[string]*module{"hook": new(module), "import": new(module)} {
+		if what == "import" {
+			m.useAs(abi.Module, evil, nil, nil)
+			m.fn(abi.HookMessage, i32(0))
+		} else {
+			m.fn(evil, i32(0))
+		}
+		rt := newRuntime(t, Options{})
+		_, err := rt.Load(t.Context(), LoadOptions{Name: "evil", Wasm: m.bytes()})
+		_, err2 := Inspect(t.Context(), m.bytes())
+		for _, err := range []error{err, err2} {
+			if err != nil && (strings.ContainsFunc(err.Error(), unicode.IsControl) || !strings.Contains(err.Error(), "on_ ]0;x")) {
+				t.Errorf("%s: %q", what, err)
+			}
+		}
+		if err == nil {
+			t.Errorf("%s: loaded", what)
+		}
+	}
+}

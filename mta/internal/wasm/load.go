@@ -240,7 +240,7 @@ func signature(params, results []api.ValueType) string {
 func findHooks(exported map[string]api.FunctionDefinition) ([]string, error) {
 	for name, f := range exported {
 		if strings.HasPrefix(name, "on_") && !slices.Contains(abi.Hooks[:], name) {
-			return nil, fmt.Errorf("exports %s, which is no hook; hooks are %s", name, strings.Join(abi.Hooks[:], ", "))
+			return nil, fmt.Errorf("exports %s, which is no hook; hooks are %s", cut(name), strings.Join(abi.Hooks[:], ", "))
 		}
 		hook := slices.Contains(abi.Hooks[:], name)
 		if hook && (len(f.ParamTypes()) != 0 || !slices.Equal(f.ResultTypes(), []api.ValueType{api.ValueTypeI32})) {
