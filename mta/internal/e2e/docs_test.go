@@ -467,6 +467,8 @@ func TestPluginsOfTheDocuments(t *testing.T) {
 	plugins := 0
 	for _, b := range blocks(t) {
 		switch {
+		case b.lang == "go" && strings.Contains(b.text, "onrcpt.Do"): // its own case tells whether it works
+			c.write(t, "plugins/greylist/main.go", b.text)
 		case b.lang == "go" && strings.Contains(b.text, "func init()"):
 			plugins++
 			if b.text != withoutComment(string(hello)) {
@@ -477,6 +479,9 @@ func TestPluginsOfTheDocuments(t *testing.T) {
 			throughPlugin(t, filepath.Join(c.dir, fmt.Sprintf("plugins/hello%d", plugins)))
 		case b.lang == "go" && strings.Contains(b.text, "testing.T"):
 			c.write(t, "plugins/hello/main_test.go", b.text)
+			c.write(t, "plugins/greylist/main_test.go", b.text)
+		case b.lang == "txtar" && b.doc == "sdk/README.md" && strings.Contains(b.text, "hook: on_rcpt"):
+			c.write(t, "plugins/greylist/testdata/greylist.txtar", b.text)
 		case b.lang == "txtar" && b.doc == "sdk/README.md":
 			c.write(t, "plugins/hello/testdata/hello.txtar", b.text)
 		case b.lang == "go":
@@ -486,8 +491,10 @@ func TestPluginsOfTheDocuments(t *testing.T) {
 	if plugins < 2 {
 		t.Errorf("only %d plugins were found", plugins)
 	}
-	if out, err := c.command(t, "go test -count=1 ./plugins/hello").CombinedOutput(); err != nil || !bytes.Contains(out, []byte("ok")) {
-		t.Errorf("the SDK's test of a plugin: %v\n%s", err, out)
+	for _, name := range []string{"hello", "greylist"} {
+		if out, err := c.command(t, "go test -count=1 ./plugins/"+name).CombinedOutput(); err != nil || !bytes.Contains(out, []byte("ok")) {
+			t.Errorf("the SDK's test of %s: %v\n%s", name, err, out)
+		}
 	}
 }
 

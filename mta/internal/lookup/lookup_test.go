@@ -92,6 +92,15 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// readSystem has package net read the system's configuration, which it does
+// once for the process: in a bubble of synctest it must be done already.
+func readSystem(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _ = (&net.Resolver{PreferGo: true}).LookupMX(ctx, "example.org") // nobody is asked: ctx is over
+}
+
 // counting is a resolver whose server is never reached; it counts the tries.
 func counting(dials *atomic.Int32, dial func(ctx context.Context) error) *Resolver {
 	return New(&net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -101,6 +110,7 @@ func counting(dials *atomic.Int32, dial func(ctx context.Context) error) *Resolv
 }
 
 func TestAServerThatDoesNotAnswer(t *testing.T) {
+	readSystem(t)
 	synctest.Test(t, func(t *testing.T) {
 		var dials atomic.Int32
 		r := counting(&dials, func(ctx context.Context) error {
@@ -120,6 +130,7 @@ func TestAServerThatDoesNotAnswer(t *testing.T) {
 }
 
 func TestAnswersAreKeptForAWhile(t *testing.T) {
+	readSystem(t)
 	synctest.Test(t, func(t *testing.T) {
 		var dials atomic.Int32
 		r := counting(&dials, func(context.Context) error { return errors.New("down") })

@@ -102,6 +102,9 @@ var update = flag.Bool("update", false, "write what the programs say as they are
 // race detector not asked for again: it would compile each of them twice, which
 // takes minutes.
 func TestReal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles interpreters")
+	}
 	for _, p := range programs {
 		t.Run(p.name, func(t *testing.T) {
 			wasm, said := p.wasm(t), filepath.Join("testdata", "said", p.name+".txt")
