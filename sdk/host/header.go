@@ -173,6 +173,9 @@ func (c *Call) edit(octets int, f func() abi.Errno) abi.Errno {
 	if c.edits >= c.limits.Edits || c.editOctets+octets > c.limits.EditOctets {
 		return abi.Limit
 	}
+	if !c.hasTime(octets) {
+		return abi.Timeout
+	}
 	c.edits++
 	c.editOctets += octets
 	e := f()

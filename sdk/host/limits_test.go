@@ -1,8 +1,12 @@
 package host
 
 import (
+	"bytes"
+	"context"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/wasmta/wasmta/sdk/abi"
 )
@@ -92,5 +96,43 @@ func TestLog(t *testing.T) {
 	}
 	if got, want := strings.Join(lines, "|"), "one|a longer line|this call's log is full, the rest of it is dropped"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestNoTimeForMuch refuses to begin what cannot be stopped and would not be
+// done before the call's time ends.
+func TestNoTimeForMuch(t *testing.T) {
+	for _, tt := range []struct {
+		left   time.Duration
+		octets int
+		want   abi.Errno
+	}{
+		{time.Hour, 8 << 20, abi.OK},
+		{time.Millisecond, 8 << 20, abi.Timeout},
+		{0, 8 << 20, abi.Timeout},
+		{0, 1000, abi.OK},
+	} {
+		// The clock of a bubble stands still while the host works.
+		synctest.Test(t, func(t *testing.T) {
+			in := input(newFake("Subject: hi"))
+			c := New(in)
+			blob := c.BlobNew()
+			if got := c.BlobWrite(blob, bytes.Repeat([]byte("a\r\n"), tt.octets/3)); got != abi.OK {
+				t.Fatal(got)
+			}
+			ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(tt.left))
+			defer cancel()
+			c.in.Ctx = ctx
+			if got := c.PartReplace(0, "", blob); got != tt.want {
+				t.Errorf("replace by %d octets with %v left: got %v, want %v", tt.octets, tt.left, got, tt.want)
+			}
+			if got := c.MsgReplace(blob); got != tt.want {
+				t.Errorf("message of %d octets with %v left: got %v, want %v", tt.octets, tt.left, got, tt.want)
+			}
+			more := c.BlobNew()
+			if got := c.BlobWrite(more, make([]byte, tt.octets)); got != tt.want {
+				t.Errorf("write %d octets with %v left: got %v, want %v", tt.octets, tt.left, got, tt.want)
+			}
+		})
 	}
 }

@@ -201,6 +201,9 @@ func (c *Call) MsgReplace(blob int32) abi.Errno {
 	if e != abi.OK {
 		return e
 	}
+	if !c.hasTime(len(octets)) {
+		return abi.Timeout
+	}
 	if len(octets) == 0 || !hasOnlyCRLF(octets) {
 		return abi.BadArg
 	}

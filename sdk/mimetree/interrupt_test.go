@@ -37,3 +37,37 @@ func TestInterrupt(t *testing.T) {
 		t.Errorf("size is %d, %v", n, err)
 	}
 }
+
+// TestInterruptSearch ends the search for the parts of a large multipart, which
+// are found when nobody is asked any more.
+func TestInterruptSearch(t *testing.T) {
+	part := "--b\r\n\r\n" + strings.Repeat("All work and no play\r\n", 50_000)
+	src := strings.NewReader("Content-Type: multipart/mixed; boundary=b\r\n\r\n" + strings.Repeat(part, 4) + "--b--\r\n")
+	tree := mimetree.Parse(src, mimetree.Limits{})
+	asked, late := 0, errors.New("late")
+	tree.Interrupt(func() error {
+		if asked++; asked > 2 {
+			return late
+		}
+		return nil
+	})
+	for range 2 {
+		if id, err := tree.First(mimetree.Root); !errors.Is(err, late) {
+			t.Errorf("got part %d, %v; want an error", id, err)
+		}
+	}
+	if asked > 5 {
+		t.Errorf("asked %d times, long after the first no", asked)
+	}
+	tree.Interrupt(nil)
+	n := 0
+	for id, err := tree.First(mimetree.Root); id != mimetree.None; id, err = tree.Next(id) {
+		if err != nil {
+			break
+		}
+		n++
+	}
+	if n != 4 {
+		t.Errorf("%d parts, want 4", n)
+	}
+}

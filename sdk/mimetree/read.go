@@ -201,10 +201,18 @@ func (t *Tree) decoder(id ID, form Form, c *content) (io.Reader, error) {
 	return r, nil
 }
 
-// Interrupt has f asked now and then while a part is decoded, which takes long
-// if the part is large. An error of f ends the decoding, and is what the method
-// returns. nil asks nobody.
+// Interrupt has f asked now and then while a part is decoded, or searched for
+// its parts, which takes long if it is large. An error of f ends that, and is
+// what the method returns; the tree is as it was. nil asks nobody.
 func (t *Tree) Interrupt(f func() error) { t.interrupt = f }
+
+// asked is the error of Interrupt's function.
+func (t *Tree) asked() error {
+	if t.interrupt == nil {
+		return nil
+	}
+	return t.interrupt()
+}
 
 // workingReader counts what is read as work of the tree: that of a decoder.
 type workingReader struct {

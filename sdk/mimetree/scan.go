@@ -305,6 +305,9 @@ func (s *lineScanner) fill() error {
 	if s.seen.has(span{from, need}) {
 		return nil
 	}
+	if err := s.t.asked(); err != nil {
+		return err
+	}
 	n := min(scanWindow, s.all.end-from)
 	if s.buf == nil {
 		s.buf = make([]byte, n)
