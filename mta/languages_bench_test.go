@@ -35,17 +35,21 @@ func BenchmarkLanguages(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			p, err := rt.Load(ctx, wasm.LoadOptions{
-				Name: lang, Wasm: module, Instances: 1, Budget: wasm.Budget{Memory: 512 << 20},
-				Config: json.RawMessage(`{"stamp": {"name": "X-Conformance", "value": "from plugin"}}`),
-			})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer p.Close(ctx)
 			letter := mtatest.Defaults
 			letter.Context.Client.Port = 1
-			benchmarkMessage(b, p, letter)
+			for _, isolation := range []wasm.Isolation{wasm.IsolateMessage, wasm.IsolateNone} {
+				b.Run("isolation "+string(isolation), func(b *testing.B) {
+					p, err := rt.Load(ctx, wasm.LoadOptions{
+						Name: lang, Wasm: module, Instances: 1, Isolation: isolation, Budget: wasm.Budget{Memory: 512 << 20},
+						Config: json.RawMessage(`{"stamp": {"name": "X-Conformance", "value": "from plugin"}}`),
+					})
+					if err != nil {
+						b.Fatal(err)
+					}
+					defer p.Close(ctx)
+					benchmarkMessage(b, p, letter)
+				})
+			}
 		})
 	}
 }

@@ -31,18 +31,27 @@ func (b block) String() string { return fmt.Sprintf("%s:%d", b.doc, b.line) }
 
 // documents are where people read how to use the server.
 var documents = []string{
-	"README.md", "mta/README.md", "sdk/README.md", "plugins/README.md", "plugins/*/README.md",
+	"README.md", "mta/README.md", "sdk/README.md", "sdk/*/README.md", "plugins/README.md", "plugins/*/README.md",
 	"examples/README.md", "examples/*/README.md", "mta/docs/*.md", "mta/docs/decisions/*.md",
 }
 
 // languages says who tests the blocks of each.
 var languages = map[string]string{
-	"yaml":  "TestYAMLOfTheDocuments",
-	"sh":    "TestCommandsOfTheDocuments",
-	"go":    "TestPluginsOfTheDocuments",
-	"txtar": "TestPluginsOfTheDocuments for the SDK's; the tests of each plugin for its own",
-	"log":   "TestLogOfTheDocuments",
-	"":      "pictures and what is printed; no one pastes them",
+	"yaml":   "TestYAMLOfTheDocuments",
+	"sh":     "TestCommandsOfTheDocuments",
+	"go":     "TestPluginsOfTheDocuments",
+	"txtar":  "TestPluginsOfTheDocuments for the SDK's; the tests of each plugin for its own",
+	"log":    "TestLogOfTheDocuments",
+	"json":   "TestConformance of mta, by the configurations of the kit",
+	"c":      "TestReadmes of mta/internal/toolchain",
+	"cpp":    "TestReadmes of mta/internal/toolchain",
+	"rust":   "TestReadmes of mta/internal/toolchain",
+	"zig":    "TestReadmes of mta/internal/toolchain",
+	"ts":     "TestReadmes of mta/internal/toolchain",
+	"js":     "TestReadmes of mta/internal/toolchain",
+	"python": "TestReadmes of mta/internal/toolchain",
+	"ruby":   "TestReadmes of mta/internal/toolchain",
+	"":       "pictures and what is printed; no one pastes them",
 }
 
 // blocks returns those of all documents.
@@ -92,7 +101,7 @@ func TestEveryBlockOfTheDocumentsHasATest(t *testing.T) {
 			t.Errorf("%v: nothing tests %q", b, b.lang)
 		}
 		found[b.lang]++
-		for line := range strings.Lines(b.text) {
+		for line := range strings.Lines(strings.ReplaceAll(b.text, "\\\n", " ")) {
 			lines[strings.TrimSpace(line)] = true
 		}
 	}
@@ -305,12 +314,20 @@ func needCompilers(t *testing.T) {
 
 // notRun are the commands that are not run, and why.
 var notRun = map[string]string{
-	"go test ./...":           "it runs this test",
+	"go test ./...": "it runs this test",
+	"zig build-exe -target wasm32-freestanding -O ReleaseSmall -fno-entry -rdynamic -fstrip --stack 65536      --dep mta -Mroot=plugin.zig -Mmta=mta.zig -femit-bin=plugin.wasm": "mta plugin build does the same, and the tests of toolchain",
+	"cargo build --release --target wasm32-unknown-unknown":                                                                  "mta plugin build does the same, and the tests of toolchain",
+	"clang-14 --target=wasm32-wasi -mexec-model=reactor -O2 -s -Wl,--stack-first -o plugin.wasm plugin.c":                    "mta plugin build does the same, and the tests of toolchain",
+	"clang-14 --target=wasm32 -nostdlib -mbulk-memory -O2 -s -Wl,--no-entry,--stack-first -o plugin.wasm plugin.c":           "mta plugin build does the same, and the tests of toolchain",
+	"asc plugin.ts -O3 --path . --initialMemory 5 --exportStart _initialize --use abort=~lib/mta/index/abort -o plugin.wasm": "mta plugin build does the same, and the tests of toolchain",
+	"go run ./sdk/conformance --messages FOLDER module.wasm":                                                                 "TestConformance does it",
 	".ci/run":                 "it runs this test",
 	"kill -HUP $(pidof mta)":  "there may be other servers on this machine; TestReload does it",
 	"kill -TERM $(pidof mta)": "there may be other servers on this machine; TestDrain does it",
 	"WASMTA_LONG=1 go test -timeout 1h -run 'TestSmtpSource|TestKilledAtAnyMoment' ./mta/internal/e2e": "it takes long",
 	"go test -run '^$' -fuzz FuzzSession -fuzztime 10m ./mta/internal/smtpd":                           "it takes ten minutes",
+	"go test -run '^$' -bench 'Languages|ReadMessage|LoadGo' ./mta":                                    "it takes minutes",
+	"go test -run '^$' -bench . ./mta/internal/meter":                                                  "it takes minutes",
 	"go test -run '^$' -bench . ./mta/internal/smtpd ./mta/internal/relay ./mta":                       "it takes minutes",
 }
 
@@ -320,6 +337,7 @@ var promised = []struct{ command, output string }{
 	{"curl --user bob@hamburger.edu:ketchup \"imap://127.0.0.1:2143/INBOX;UID=1\"", "Subject: Picture of yummy crepe."},
 	{"go run ./mta check --pipeline pipeline.yaml", "pipeline.yaml: nothing to say against it"},
 	{"go run ./mta queue list --pipeline examples/two-servers/crepes.fr.yaml", "bob@hamburger.edu"},
+	{"go run ./sdk/conformance sdk/conformance/filters/go", "0 differ"},
 	{"mta check", "nothing to say against it"},
 	{"echo", "added"},
 	{"mta account list", "bob@hamburger.edu"},
