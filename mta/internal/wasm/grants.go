@@ -69,7 +69,7 @@ func checkImports(imported []api.FunctionDefinition, wasi map[string]api.Functio
 	case 1:
 		return &GrantError{What: "imports " + lacking[0], Lacks: lacks}
 	}
-	return &GrantError{What: fmt.Sprintf("imports %s and %d functions more", lacking[0], len(lacking)-1), Lacks: lacks}
+	return &GrantError{What: fmt.Sprintf("imports %s and %d more", lacking[0], len(lacking)-1), Lacks: lacks}
 }
 
 func checkImport(name string, f api.FunctionDefinition) (abi.Function, error) {
