@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
-	"github.com/wasmta/wasmta/mta/internal/cases"
 	"github.com/wasmta/wasmta/mta/internal/testpeer"
 	"github.com/wasmta/wasmta/sdk/go/mtatest"
 )
@@ -30,17 +28,7 @@ func TestCommands(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := cases.Open(module, testCache(t))
-			defer p.Close(context.Background())
-			for _, c := range mtatest.LoadDir(t, filepath.Join(folder, "testdata")) {
-				t.Run(c.Name, func(t *testing.T) {
-					r, err := p.Run(t.Context(), c)
-					if err != nil {
-						t.Fatal(err)
-					}
-					mtatest.Check(t, c, r)
-				})
-			}
+			runCases(t, module, mtatest.LoadDir(t, filepath.Join(folder, "testdata")))
 		})
 	}
 }

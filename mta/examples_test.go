@@ -40,17 +40,23 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			p := cases.Open(module, testCache(t))
-			defer p.Close(context.Background())
-			for _, c := range mtatest.LoadDir(t, filepath.Join(folder, "testdata")) {
-				t.Run(c.Name, func(t *testing.T) {
-					r, err := p.Run(t.Context(), c)
-					if err != nil {
-						t.Fatal(err)
-					}
-					mtatest.Check(t, c, r)
-				})
+			runCases(t, module, mtatest.LoadDir(t, filepath.Join(folder, "testdata")))
+		})
+	}
+}
+
+// runCases runs cases with a module, one after the other.
+func runCases(t *testing.T, module []byte, all []mtatest.Case) {
+	t.Helper()
+	p := cases.Open(module, testCache(t))
+	defer p.Close(context.Background())
+	for _, c := range all {
+		t.Run(c.Name, func(t *testing.T) {
+			r, err := p.Run(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
 			}
+			mtatest.Check(t, c, r)
 		})
 	}
 }

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
-	"github.com/wasmta/wasmta/mta/internal/cases"
 	"github.com/wasmta/wasmta/sdk/go/mtatest"
 )
 
@@ -26,18 +24,8 @@ func TestPluginsInWasm(t *testing.T) {
 		folder = filepath.Dir(folder)
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			t.Parallel()
-			p := cases.Open(buildPlugin(t, folder), "")
-			defer p.Close(context.Background())
 			all := mtatest.LoadDir(t, filepath.Join(folder, "testdata"))
-			for _, c := range append(all, mtatest.LoadMarkdown(t, filepath.Join(folder, "README.md"))...) {
-				t.Run(c.Name, func(t *testing.T) {
-					r, err := p.Run(t.Context(), c)
-					if err != nil {
-						t.Fatal(err)
-					}
-					mtatest.Check(t, c, r)
-				})
-			}
+			runCases(t, buildPlugin(t, folder), append(all, mtatest.LoadMarkdown(t, filepath.Join(folder, "README.md"))...))
 		})
 	}
 }

@@ -3,6 +3,7 @@ package wasm
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"slices"
@@ -87,7 +88,7 @@ func (p *Plugin) Hooks() []string { return slices.Clone(p.hooks) }
 // timeout for it, counted from when it is ready: what other messages do to the
 // pool costs this one some waiting, up to [MaxWait], and not its verdict. ctx
 // bounds all of it.
-func (p *Plugin) Handle(ctx context.Context, hook string, tx *mail.Transaction) (mail.Answer, error) {
+func (p *Plugin) Handle(ctx context.Context, hook string, tx *mail.Transaction) (answer mail.Answer, err error) {
 	if !slices.Contains(p.hooks, hook) {
 		return mail.Answer{}, nil
 	}
@@ -95,11 +96,15 @@ func (p *Plugin) Handle(ctx context.Context, hook string, tx *mail.Transaction) 
 	if err != nil {
 		return mail.Answer{}, err
 	}
-	answer, err := p.ask(ctx, w, hook, tx)
+	err = errUnfinished // if a bug of ours panics, the pipeline goes on, and so must the pool
+	defer func() { p.release(ctx, w, err) }()
+	answer, err = p.ask(ctx, w, hook, tx)
 	answer.Used = w.usage()
-	p.release(ctx, w, err)
 	return answer, err
 }
+
+// errUnfinished is why the worker of a call that did not return is discarded.
+var errUnfinished = errors.New("the call did not return")
 
 // await is acquire within MaxWait.
 func (p *Plugin) await(ctx context.Context, hook string) (worker, error) {
