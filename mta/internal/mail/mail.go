@@ -33,6 +33,33 @@ func NewQueueID(now time.Time) QueueID {
 	return QueueID(idEncoding.EncodeToString(b[:]))
 }
 
+// NewQueueIDBeside is NewQueueID for a message that is queued together with
+// root: both have the same Shard.
+func NewQueueIDBeside(now time.Time, root QueueID) QueueID {
+	id := NewQueueID(now)
+	if root == "" {
+		return id
+	}
+	return id[:len(id)-1] + root[len(root)-1:]
+}
+
+// Shards is how many values [QueueID.Shard] has.
+const Shards = 32
+
+// Shard is what a store may divide entries by, in [0, Shards): what is stored
+// in one step has the same. Only the last character counts.
+func (id QueueID) Shard() int {
+	if id == "" {
+		return 0
+	}
+	const letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	last := id[len(id)-1]
+	if i := strings.IndexByte(letters, last); i >= 0 {
+		return i
+	}
+	return int(last) % Shards
+}
+
 // Content is a message's header section and body, exact octets with CRLF line
 // ends. It can be opened as often as needed. Safe for concurrent use.
 type Content interface {

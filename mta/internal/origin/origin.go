@@ -18,6 +18,7 @@ import (
 type Source struct {
 	Hostname string
 	Stage    string
+	Beside   mail.QueueID // what it is queued together with; empty: nothing
 }
 
 var errNobody = errors.New("it has no recipients")
@@ -34,7 +35,7 @@ func Complete(tx *mail.Transaction, s Source) error {
 		return fmt.Errorf("read what is sent: %w", err)
 	}
 	now := time.Now()
-	tx.ID, tx.Received, tx.SentBy = mail.NewQueueID(now), now, s.Stage
+	tx.ID, tx.Received, tx.SentBy = mail.NewQueueIDBeside(now, s.Beside), now, s.Stage
 	tree := mimetree.Parse(mail.Bytes(octets), mimetree.Limits{})
 	if err := s.addFields(tx, tree); err != nil {
 		return fmt.Errorf("add fields to what is sent: %w", err)

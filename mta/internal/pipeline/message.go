@@ -124,7 +124,7 @@ func (c *passage) divide(from *part, s step, variants []*mail.Transaction) []par
 	parts := make([]part, 0, len(variants))
 	into := make([]mail.QueueID, 0, len(variants))
 	for _, v := range variants {
-		v.ID = mail.NewQueueID(time.Now())
+		v.ID = mail.NewQueueIDBeside(time.Now(), c.root.ID)
 		into = append(into, v.ID)
 		parts = append(parts, part{tx: v, next: from.next, verdict: from.verdict, reply: from.reply})
 	}
@@ -136,7 +136,7 @@ func (c *passage) divide(from *part, s step, variants []*mail.Transaction) []par
 // originate completes what a stage sends.
 func (c *passage) originate(s step, sends []*mail.Transaction) {
 	for _, tx := range sends {
-		if err := origin.Complete(tx, origin.Source{Hostname: c.p.Hostname, Stage: s.m.Name}); err != nil {
+		if err := origin.Complete(tx, origin.Source{Hostname: c.p.Hostname, Stage: s.m.Name, Beside: c.root.ID}); err != nil {
 			c.p.logger().Warn("not sent", "queue_id", c.root.ID, "stage", s.m.Name, "reverse_path", tx.Envelope.ReversePath.String(), "err", err)
 			continue
 		}
@@ -227,7 +227,7 @@ func (c *passage) gather() {
 			// The sender hears of a refusal now, not when an operator has
 			// looked at the rest.
 			told := pt.tx.Fork()
-			told.ID, told.Hold = mail.NewQueueID(time.Now()), ""
+			told.ID, told.Hold = mail.NewQueueIDBeside(time.Now(), c.root.ID), ""
 			told.Envelope.Recipients = pt.refused
 			parts = append(parts, pt.tx, told)
 			continue

@@ -20,6 +20,10 @@ type Entry struct {
 	Notes  map[string]string `json:"notes,omitempty"`   // what plugins left for those after the queue
 	SentBy string            `json:"sent_by,omitempty"` // the stage that the message comes from
 
+	// Lane is what its next attempt has to wait for beside time: the next hop, or
+	// empty. Entries of one lane are handed out at the pace that the lane bears.
+	Lane string `json:"lane,omitempty"`
+
 	Due      time.Time `json:"due"`                // when it is attempted next; has no meaning while held
 	Held     string    `json:"held,omitempty"`     // why it is held; empty: it is not
 	Attempts int       `json:"attempts,omitempty"` // made so far

@@ -60,11 +60,11 @@ func (s *faulty) Update(ctx context.Context, e *queue.Entry) error {
 	return s.Store.Update(ctx, e)
 }
 
-func (s *faulty) Claim(ctx context.Context, now, until time.Time, max int) ([]*queue.Entry, error) {
+func (s *faulty) Claim(ctx context.Context, now, until time.Time, max int, pick queue.Pick) ([]*queue.Entry, error) {
 	if err := fault(&s.claim); err != nil {
 		return nil, err
 	}
-	return s.Store.Claim(ctx, now, until, max)
+	return s.Store.Claim(ctx, now, until, max, pick)
 }
 
 func (s *faulty) Content(ctx context.Context, id mail.QueueID) (mail.Content, error) {
@@ -77,7 +77,7 @@ func (s *faulty) Content(ctx context.Context, id mail.QueueID) (mail.Content, er
 // neverClaimed is a store in which nothing is ever due.
 type neverClaimed struct{ *faulty }
 
-func (*neverClaimed) Claim(context.Context, time.Time, time.Time, int) ([]*queue.Entry, error) {
+func (*neverClaimed) Claim(context.Context, time.Time, time.Time, int, queue.Pick) ([]*queue.Entry, error) {
 	return nil, nil
 }
 

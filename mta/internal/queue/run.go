@@ -95,7 +95,7 @@ func (q *Queue) schedule(ctx context.Context) {
 func (q *Queue) claimDue(ctx context.Context) (time.Duration, error) {
 	for {
 		now := time.Now()
-		entries, err := q.Store.Claim(ctx, now, now.Add(q.Lease), q.Concurrency)
+		entries, err := q.Store.Claim(ctx, now, now.Add(q.Lease), q.Concurrency, nil)
 		if err != nil {
 			return 0, err
 		}

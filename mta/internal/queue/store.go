@@ -22,13 +22,22 @@ type Store interface {
 	Put(ctx context.Context, e *Entry, content mail.Content, until time.Time) error
 
 	// PutAll puts several new entries as Put does: all of them, or, on error,
-	// none, also when the process dies meanwhile.
+	// none, also when the process dies meanwhile. Their IDs have the same
+	// [mail.QueueID.Shard]; else it is an error.
 	PutAll(ctx context.Context, deposits []Deposit) error
 
 	// Claim leases to the caller, until a time, up to max entries that are
-	// waiting and due at now, the earliest first. An entry that it cannot read is
-	// held from then on, and not among them.
-	Claim(ctx context.Context, now, until time.Time, max int) ([]*Entry, error)
+	// waiting and due at now, of each lane the earliest first, and the lanes in
+	// the order of their earliest. It asks pick once about each lane that it
+	// comes to; a nil pick is one that bounds nothing. Of a lane that pick gave
+	// no room nothing is claimed before the time that it said, by no node, and
+	// pick is not asked until then; see Wake. How much there is of such lanes
+	// costs nothing. An entry that it cannot read is held from then on, and not
+	// among those returned.
+	Claim(ctx context.Context, now, until time.Time, max int, pick Pick) ([]*Entry, error)
+
+	// Wake undoes what pick said of a lane. It need not be durable.
+	Wake(ctx context.Context, lane string) error
 
 	// Take leases one entry to the caller, be it due or not, waiting or held.
 	// It is [ErrNotFound] or [ErrActive] if that cannot be.
@@ -46,7 +55,7 @@ type Store interface {
 	// Replace replaces the entry by e and its content by another, and puts more
 	// entries: all of that, durably, or, on error, nothing, also when the process
 	// dies meanwhile. An entry without recipients is removed instead. The lease
-	// goes on; it needs e.Lease as Update does.
+	// goes on; it needs e.Lease as Update does, and IDs as PutAll does.
 	Replace(ctx context.Context, e *Entry, content mail.Content, more []Deposit) error
 
 	// Remove ends the entry and its content. It needs e.Lease as Update does.
@@ -65,8 +74,9 @@ type Store interface {
 	// in the order of their IDs. Less than max means that there are no more.
 	List(ctx context.Context, now time.Time, f Filter, after mail.QueueID, max int) ([]*Entry, error)
 
-	// NextDue is the earliest time at which an entry that is waiting is due;
-	// ok is false if none is.
+	// NextDue is the earliest time at which there is something for Claim: an
+	// entry that is waiting is due, and its lane may be looked at again. ok is
+	// false if there is none.
 	NextDue(ctx context.Context, now time.Time) (due time.Time, ok bool, err error)
 
 	// Stats counts. It is cheap enough to be called every few seconds.
@@ -74,6 +84,10 @@ type Store interface {
 
 	Close() error
 }
+
+// A Pick says how many entries of a lane, [Entry.Lane], may be claimed at once,
+// and if that is none, before when nobody needs to ask again. It is quick.
+type Pick func(lane string) (n int, notBefore time.Time)
 
 // A Deposit is a new entry on its way into a store.
 type Deposit struct {
@@ -97,6 +111,19 @@ type Stats struct {
 	Active  int
 	Held    int
 	Oldest  time.Time // when the oldest of all was received; zero: there is none
+
+	// Lanes are those with the most entries in any state, the fullest first,
+	// [MaxLanes] of them at most.
+	Lanes []LaneStats
+}
+
+// MaxLanes is how many lanes [Stats] names.
+const MaxLanes = 100
+
+// LaneStats is how many entries one lane has.
+type LaneStats struct {
+	Lane    string
+	Entries int
 }
 
 // A Filter chooses entries. Each field that is set must match; the zero Filter
@@ -107,6 +134,7 @@ type Filter struct {
 	From   string         // the reverse-path; `<>` is the null one
 	To     string         // a recipient without an outcome
 	Domain string         // the domain of one
+	Lane   string         // the lane; `*` stands for any run of characters here too
 	Reason string         // part of why it is held, or of what the last attempt said
 	Before time.Time      // received before
 	State  State
@@ -118,6 +146,7 @@ func (f *Filter) Match(e *Entry, now time.Time) bool {
 		(f.From == "" || glob(f.From, orNull(e.Envelope.ReversePath))) &&
 		(f.Before.IsZero() || e.Received.Before(f.Before)) &&
 		(f.State == "" || e.State(now) == f.State) &&
+		(f.Lane == "" || glob(f.Lane, e.Lane)) &&
 		f.matchRecipient(e) &&
 		f.matchReason(e)
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"testing"
@@ -87,15 +88,10 @@ func (f *fixture) reopen() {
 	f.store = f.open()
 }
 
-// id makes an ID that sorts by n.
+// id makes an ID that sorts by n. A thousand of them in a row have the same
+// shard.
 func id(n int) mail.QueueID {
-	const digits = "0123456789"
-	b := []byte("0TEST00000000000")
-	for i := len(b) - 1; n > 0; i-- {
-		b[i] = digits[n%10]
-		n /= 10
-	}
-	return mail.QueueID(b)
+	return mail.QueueID(fmt.Sprintf("0TEST%010d%d", n, n/1000%10))
 }
 
 // entry is the nth entry, due n seconds after base.
@@ -139,7 +135,7 @@ func (f *fixture) get(id mail.QueueID) *queue.Entry {
 
 func (f *fixture) claim(now time.Time, max int) []*queue.Entry {
 	f.t.Helper()
-	entries, err := f.store.Claim(ctx, now, now.Add(lease), max)
+	entries, err := f.store.Claim(ctx, now, now.Add(lease), max, nil)
 	if err != nil {
 		f.t.Fatalf("claim: %v", err)
 	}

@@ -142,7 +142,7 @@ func BenchmarkClaim(b *testing.B) {
 			wg.Wait()
 			b.ResetTimer()
 			for b.Loop() {
-				entries, err := s.Claim(ctx, now, now.Add(time.Minute), 50)
+				entries, err := s.Claim(ctx, now, now.Add(time.Minute), 50, nil)
 				if err != nil || len(entries) != 50 {
 					b.Fatal(len(entries), err)
 				}

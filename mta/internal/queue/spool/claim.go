@@ -15,14 +15,18 @@ import (
 // Claim implements [queue.Store]. It looks for candidates, takes leases of
 // them, and reads them only then: what nobody has a lease of may have changed
 // since the look.
-func (s *Store) Claim(ctx context.Context, now, until time.Time, max int) ([]*queue.Entry, error) {
+func (s *Store) Claim(ctx context.Context, now, until time.Time, max int, pick queue.Pick) ([]*queue.Entry, error) {
+	if pick == nil {
+		pick = func(string) (int, time.Time) { return max, time.Time{} }
+	}
+	room := map[string]int{}
 	var found []candidate
 	err := s.db.View(func(tx *bbolt.Tx) error {
 		s.eachDue(tx, now, func(due time.Time, id mail.QueueID) bool {
 			if !due.After(now) {
 				found = append(found, candidate{due, id})
 			}
-			return !due.After(now) && len(found) < max
+			return !due.After(now) && len(found) < 20*max
 		})
 		return nil
 	})
@@ -31,6 +35,9 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, max int) ([]*qu
 	}
 	entries := make([]*queue.Entry, 0, len(found))
 	for _, c := range found {
+		if len(entries) == max {
+			break
+		}
 		e, err := s.claim(c, now, until)
 		if err != nil {
 			if len(entries) == 0 {
@@ -38,9 +45,18 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, max int) ([]*qu
 			}
 			break // what is claimed already must not be forgotten
 		}
-		if e != nil {
-			entries = append(entries, e)
+		if e == nil {
+			continue
 		}
+		if _, asked := room[e.Lane]; !asked {
+			room[e.Lane], _ = pick(e.Lane)
+		}
+		if room[e.Lane] <= 0 {
+			s.unlease(e.ID, e.Lease.Token)
+			continue
+		}
+		room[e.Lane]--
+		entries = append(entries, e)
 	}
 	return entries, nil
 }
@@ -232,3 +248,6 @@ func (s *Store) Stats(ctx context.Context, now time.Time) (queue.Stats, error) {
 	stats.Waiting = max(int(s.count)-len(s.removed)-stats.Held-stats.Active, 0)
 	return stats, nil
 }
+
+// Wake implements [queue.Store].
+func (s *Store) Wake(context.Context, string) error { return nil }

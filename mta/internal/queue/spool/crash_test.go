@@ -259,7 +259,7 @@ func checkConsistent(t *testing.T, s *Store) {
 	if err != nil || stats.Waiting+stats.Active+stats.Held != len(entries) {
 		t.Errorf("stats %+v, %v; listed %d", stats, err, len(entries))
 	}
-	claimed, err := s.Claim(ctx, now, now.Add(time.Minute), 1<<30)
+	claimed, err := s.Claim(ctx, now, now.Add(time.Minute), 1<<30, nil)
 	if err != nil || len(claimed) != stats.Waiting+stats.Active {
 		t.Errorf("claimed %d, %v; stats %+v", len(claimed), err, stats)
 	}

@@ -138,7 +138,7 @@ func use(dir string) {
 		return
 	}
 	now := time.Now().Add(time.Hour)
-	entries, _ := s.Claim(ctx, now, now.Add(time.Hour), 1000)
+	entries, _ := s.Claim(ctx, now, now.Add(time.Hour), 1000, nil)
 	for _, e := range entries {
 		s.Content(ctx, e.ID)
 		s.Update(ctx, e)
@@ -164,7 +164,7 @@ func TestDamagedRecordIsHeldAndCanBeDropped(t *testing.T) {
 	}
 	now := time.Now().Add(time.Hour)
 	for range 2 {
-		entries, err := s.Claim(ctx, now, now.Add(time.Minute), 10)
+		entries, err := s.Claim(ctx, now, now.Add(time.Minute), 10, nil)
 		if err != nil || len(entries) != 1 || entries[0].ID != good.ID {
 			t.Errorf("claimed %v, %v", entries, err)
 		}
@@ -228,7 +228,7 @@ func TestRemovalIsWrittenWithoutAnotherChange(t *testing.T) {
 			put(t, s, size)
 		}
 		now := time.Now()
-		entries, err := s.Claim(ctx, now, now.Add(time.Minute), 10)
+		entries, err := s.Claim(ctx, now, now.Add(time.Minute), 10, nil)
 		if err != nil || len(entries) != 2 {
 			t.Fatal(entries, err)
 		}
