@@ -58,6 +58,13 @@ type Store interface {
 	// goes on; it needs e.Lease as Update does, and IDs as PutAll does.
 	Replace(ctx context.Context, e *Entry, content mail.Content, more []Deposit) error
 
+	// Conclude does what Update does or, if e has no recipients left, what Remove
+	// does, and puts more entries with it: all of that, durably, or, on error,
+	// nothing, also when the process dies meanwhile. The content stays as it is.
+	// It needs e.Lease as Update does, and IDs as PutAll; an entry that is gone is
+	// [ErrLease], so that more is never put twice.
+	Conclude(ctx context.Context, e *Entry, more []Deposit) error
+
 	// Remove ends the entry and its content. It needs e.Lease as Update does.
 	// Nobody sees the entry once it returned nil, but a crash soon after may
 	// bring it back. An entry that is not there is removed already.

@@ -25,15 +25,16 @@ func testModel(t *testing.T, open Opener) {
 		m.f.store = m.f.open()
 		defer func() { m.f.store.Close() }()
 		rt.Repeat(map[string]func(*rapid.T){
-			"put":     m.put,
-			"putAll":  m.putAll,
-			"replace": m.replace,
-			"claim":   m.claim,
-			"update":  m.update,
-			"remove":  m.remove,
-			"wait":    m.wait,
-			"reopen":  m.reopen,
-			"":        m.check,
+			"put":      m.put,
+			"putAll":   m.putAll,
+			"replace":  m.replace,
+			"conclude": m.conclude,
+			"claim":    m.claim,
+			"update":   m.update,
+			"remove":   m.remove,
+			"wait":     m.wait,
+			"reopen":   m.reopen,
+			"":         m.check,
 		})
 	})
 }

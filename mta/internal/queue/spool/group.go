@@ -41,6 +41,36 @@ func (s *Store) Replace(ctx context.Context, e *queue.Entry, content mail.Conten
 	return err
 }
 
+// Conclude implements [queue.Store].
+func (s *Store) Conclude(ctx context.Context, e *queue.Entry, more []queue.Deposit) error {
+	if e.Damaged {
+		return queue.ErrDamaged
+	}
+	if err := s.admitAll(more); err != nil {
+		return err
+	}
+	err := queue.ErrLease
+	if s.occupy(e.ID, e.Lease.Token) {
+		var c *change
+		if c, err = conclusion(e); err == nil {
+			err = s.commitAll([]*change{c}, more)
+		}
+		s.vacate(e.ID)
+	}
+	s.settleAll(more, err)
+	return err
+}
+
+// conclusion makes the change that updates an entry or, if nobody is left of
+// it, removes it.
+func conclusion(e *queue.Entry) (*change, error) {
+	if len(e.Envelope.Recipients) == 0 {
+		return &change{kind: removeEntry, id: e.ID}, nil
+	}
+	r, err := newRecord(e, false) // the commit knows where the content is
+	return &change{kind: updateEntry, id: e.ID, record: r}, err
+}
+
 // replacement makes the change that gives an entry another content, or removes
 // it. A large content is in its file then, which undo removes.
 func (s *Store) replacement(e *queue.Entry, content mail.Content) (*change, error) {
@@ -108,7 +138,7 @@ func (s *Store) commitAll(group []*change, deposits []queue.Deposit) (err error)
 }
 
 // together makes the changes of a group, or none if an ID to be put is in use
-// or one to be replaced is gone.
+// or an entry to be changed is gone.
 func (b *buckets) together(all *change) error {
 	for _, c := range all.group {
 		there := b.entries.Get([]byte(c.id)) != nil
@@ -116,7 +146,7 @@ func (b *buckets) together(all *change) error {
 		case c.kind == putEntry && there:
 			all.err = queue.ErrExists
 			return nil
-		case c.kind == replaceEntry && !there:
+		case c.kind != putEntry && !there:
 			all.err = queue.ErrLease
 			return nil
 		}
