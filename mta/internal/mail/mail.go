@@ -147,9 +147,10 @@ type Envelope struct {
 	ReversePath Path        `json:"reverse_path"`
 	Recipients  []Recipient `json:"recipients"`
 	Body        Body        `json:"body,omitempty"`
-	UTF8        bool        `json:"utf8,omitempty"`  // SMTPUTF8 (RFC 6531)
-	Ret         string      `json:"ret,omitempty"`   // FULL or HDRS (RFC 3461 §4.3); empty: not given
-	EnvID       string      `json:"envid,omitempty"` // ENVID, decoded from xtext (RFC 3461 §4.4)
+	UTF8        bool        `json:"utf8,omitempty"`        // SMTPUTF8 (RFC 6531)
+	Ret         string      `json:"ret,omitempty"`         // FULL or HDRS (RFC 3461 §4.3); empty: not given
+	EnvID       string      `json:"envid,omitempty"`       // ENVID, decoded from xtext (RFC 3461 §4.4)
+	RequireTLS  bool        `json:"require_tls,omitempty"` // REQUIRETLS (RFC 8689): under verified TLS, or not at all
 }
 
 // A Recipient is one forward-path of an envelope.
@@ -294,6 +295,13 @@ type Result struct {
 	Err     error  // private: for the log
 	Peer    bool   // Code, Enh and Text are the remote MTA's own words
 	DSN     bool   // the next hop took over the DSN parameters: it reports success, not we (RFC 3461 §5.2.2)
+
+	// Unreached says that no session was had with the next hop: nothing is known
+	// of the message there, and no other message would have got further.
+	Unreached bool
+	// Unanswered says that the next hop got the whole message and no reply came:
+	// it may have taken it, and another attempt may make it arrive twice.
+	Unanswered bool
 
 	RetryAt time.Time // of a deferred recipient: not before then; zero: by the schedule
 	Hold    string    // of a deferred recipient: the message is held, for this reason, until an operator decides; empty: it is not

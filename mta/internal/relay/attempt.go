@@ -60,7 +60,7 @@ func (j *job) run(ctx context.Context) {
 	}
 	defer j.leave(p)
 	j.peer = p
-	if c := j.reuse(p); c != nil {
+	if c := j.reuse(key{hop: j.hop}); c != nil {
 		j.use(ctx, c, true)
 		if len(j.pending) == 0 {
 			return
@@ -117,7 +117,11 @@ func (j *job) tryHosts(ctx context.Context) *mail.Result {
 			break
 		}
 	}
-	if !j.session && j.missed != nil && j.missed.Outcome == mail.Deferred && ctx.Err() == nil {
+	if j.missed == nil || ctx.Err() != nil || errors.Is(j.missed.Err, ErrBusy) {
+		return j.missed
+	}
+	j.missed.Unreached = !j.session
+	if j.missed.Unreached && j.missed.Outcome == mail.Deferred {
 		j.fell(j.peer, &hostError{*j.missed})
 		j.logger().Debug("next hop is down", "next_hop", nameOf(j.hop), "reply", j.missed.Text, "err", j.missed.Err)
 	}
@@ -184,7 +188,7 @@ func (j *job) use(ctx context.Context, c *connection, reused bool) (worn bool) {
 	if j.Observer != nil {
 		j.Observer.Connected(c.name, reused)
 	}
-	defer j.keep(j.peer, c)
+	defer j.keep(c)
 	w := &work{job: j, c: c, reused: reused}
 	w.todo, j.pending = j.pending, nil
 	most := c.Offer().MailMax // LIMITS MAILMAX (RFC 9422 §4.1); zero: none

@@ -8,9 +8,14 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/smtpc"
 )
+
+// policyAge is how long a connection may be used after what its host had to
+// show was looked up: DNS may say something else by then.
+const policyAge = 5 * time.Minute
 
 // connect opens a connection to one address of host. Where TLS is welcome but
 // not required and fails, it does without on a second connection: plain text
@@ -28,6 +33,22 @@ func (r *Relay) open(ctx context.Context, hop Hop, host string, addr netip.AddrP
 	if r.Self != nil && r.Self(addr) {
 		return nil, errSelf
 	}
+	release, err := r.pool.place(or(r.MaxConnections, DefaultMaxConnections))
+	if err != nil {
+		return nil, err
+	}
+	conn, err := r.talk(ctx, hop, host, addr, mode)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	state, _ := conn.TLS()
+	r.logger().Debug("connected", "next_hop", where(host, addr), "address", addr, "tls", state.Version != 0, "greeting_name", conn.Offer().Name)
+	return &connection{Conn: conn, key: key{hop: hop}, name: where(host, addr), addr: addr, good: time.Now().Add(policyAge), released: release}, nil
+}
+
+// talk connects and talks up to where MAIL may come.
+func (r *Relay) talk(ctx context.Context, hop Hop, host string, addr netip.AddrPort, mode smtpc.TLSMode) (*smtpc.Conn, error) {
 	raw, err := r.dial(ctx, addr)
 	if err != nil {
 		return nil, err
@@ -52,9 +73,7 @@ func (r *Relay) open(ctx context.Context, hop Hop, host string, addr netip.AddrP
 		conn.Close()
 		return nil, errSelf
 	}
-	state, _ := conn.TLS()
-	r.logger().Debug("connected", "next_hop", where(host, addr), "address", addr, "tls", state.Version != 0, "greeting_name", conn.Offer().Name)
-	return &connection{Conn: conn, name: where(host, addr), addr: addr}, nil
+	return conn, nil
 }
 
 func (r *Relay) dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {

@@ -3,11 +3,8 @@ package relay
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"time"
-
-	"github.com/wasmta/wasmta/mta/internal/smtpc"
 )
 
 // ErrBusy is the Err of results of a next hop whose places were all taken for
@@ -31,7 +28,7 @@ const newPlaces = 3
 
 var errClosed = errors.New("relay is closed")
 
-// A peer is a next hop with its limits and connections. It is up; or down
+// A peer is a next hop with its limits. It is up; or down
 // until a time, when attempts fail at once; or on trial from then on, when one
 // attempt at a time may find out. An attempt that opens a connection makes it
 // up, one that reaches no host makes it down. A peer that was up has answered;
@@ -42,14 +39,8 @@ type peer struct {
 	since   time.Time    // when the first of them began
 	answers bool         // a connection was opened, and since then no host was missed
 	waiting []chan error // attempts to come, the first first; nil starts one
-	idle    []*idleConn  // the last one was used last
 	down    error        // why it is down or on trial; nil: up
 	until   time.Time    // when down ends
-}
-
-type idleConn struct {
-	*connection
-	timer *time.Timer
 }
 
 // A downError is what attempts at a peer that is down fail with.
@@ -136,7 +127,7 @@ func (r *Relay) peerOf(hop Hop) *peer {
 	if now := time.Now(); now.Sub(r.swept) > sweepAfter {
 		r.swept = now
 		for _, p := range r.peers {
-			if p.active == 0 && len(p.waiting) == 0 && len(p.idle) == 0 && p.until.Before(now) {
+			if p.active == 0 && len(p.waiting) == 0 && p.until.Before(now) {
 				delete(r.peers, p.hop)
 			}
 		}
@@ -197,7 +188,7 @@ func (r *Relay) admit(p *peer) {
 
 // tidy forgets a peer that nothing is known of.
 func (r *Relay) tidy(p *peer) {
-	if p.active == 0 && len(p.waiting) == 0 && len(p.idle) == 0 && p.down == nil && r.peers[p.hop] == p {
+	if p.active == 0 && len(p.waiting) == 0 && p.down == nil && r.peers[p.hop] == p {
 		delete(r.peers, p.hop)
 	}
 }
@@ -223,70 +214,4 @@ func (r *Relay) fell(p *peer, cause error) {
 		turn <- &downError{cause}
 	}
 	p.waiting = nil
-}
-
-// reuse takes a connection of p that waits, or nil. Those that died while they
-// waited are closed.
-func (r *Relay) reuse(p *peer) *connection {
-	for {
-		r.mu.Lock()
-		n := len(p.idle)
-		if n == 0 {
-			r.mu.Unlock()
-			return nil
-		}
-		c := p.idle[n-1]
-		p.idle = p.idle[:n-1]
-		r.mu.Unlock()
-		c.timer.Stop()
-		if c.Usable() {
-			return c.connection
-		}
-		c.Abort()
-	}
-}
-
-// keep lets c wait for the next message of p, or closes it.
-func (r *Relay) keep(p *peer, c *connection) {
-	limit := or(r.MaxMessages, DefaultMaxMessages)
-	if n := c.Offer().MailMax; n > 0 {
-		limit = min(limit, n)
-	}
-	if c.Sent() >= limit || !c.Usable() {
-		c.Close()
-		return
-	}
-	r.mu.Lock()
-	if r.closed {
-		r.mu.Unlock()
-		c.Close()
-		return
-	}
-	ic := &idleConn{connection: c}
-	ic.timer = time.AfterFunc(or(r.Idle, DefaultIdle), func() { r.expire(p, ic) })
-	p.idle = append(p.idle, ic)
-	r.mu.Unlock()
-}
-
-// expire closes a connection that has waited for too long.
-func (r *Relay) expire(p *peer, c *idleConn) {
-	r.mu.Lock()
-	i := slices.Index(p.idle, c)
-	if i >= 0 {
-		p.idle = slices.Delete(p.idle, i, i+1)
-		r.tidy(p)
-		r.wg.Add(1)
-	}
-	r.mu.Unlock()
-	if i >= 0 {
-		defer r.wg.Done()
-		c.Close()
-	}
-}
-
-// A connection knows where it leads.
-type connection struct {
-	*smtpc.Conn
-	name string         // host and port, for results
-	addr netip.AddrPort // so that no attempt uses one twice
 }

@@ -63,22 +63,25 @@ type Relay struct {
 	// Dial connects; nil is net.Dialer's.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	Timeouts      smtpc.Timeouts
-	Connect       time.Duration // for one address
-	SlotWait      time.Duration // for one of a next hop's places
-	BackOff       time.Duration // after no host of a next hop could be reached
-	Idle          time.Duration // that a connection waits for its next message
-	Concurrency   int           // attempts at one next hop at the same time
-	MaxRecipients int           // of one transaction
-	MaxMessages   int           // of one connection
-	MaxHosts      int           // tried of one MX list
-	MaxAddresses  int           // tried in one attempt
+	Timeouts       smtpc.Timeouts
+	Connect        time.Duration // for one address
+	SlotWait       time.Duration // for one of a next hop's places
+	BackOff        time.Duration // after no host of a next hop could be reached
+	Idle           time.Duration // that a connection waits for its next message
+	Concurrency    int           // attempts at one next hop at the same time
+	MaxRecipients  int           // of one transaction
+	MaxMessages    int           // of one connection
+	MaxHosts       int           // tried of one MX list
+	MaxAddresses   int           // tried in one attempt
+	MaxIdle        int           // connections that wait for their next message, to all next hops
+	MaxConnections int           // to all next hops
 
 	mu     sync.Mutex // guards what follows; never held while talking
 	peers  map[Hop]*peer
 	swept  time.Time // when peers were last looked through
 	closed bool
-	wg     sync.WaitGroup // connections being closed
+
+	pool pool
 }
 
 // Deliver hands m to next hops and returns one result for each recipient, in
@@ -144,17 +147,8 @@ func (r *Relay) hopFor(rcpt *mail.Recipient, given *mail.NextHop) Hop {
 func (r *Relay) Close() error {
 	r.mu.Lock()
 	r.closed = true
-	var idle []*idleConn
-	for _, p := range r.peers {
-		idle = append(idle, p.idle...)
-		p.idle = nil
-	}
-	for _, c := range idle {
-		c.timer.Stop()
-		r.wg.Go(func() { c.Close() })
-	}
 	r.mu.Unlock()
-	r.wg.Wait()
+	r.pool.close()
 	return nil
 }
 

@@ -51,6 +51,8 @@ func unreached(where string, err error) mail.Result {
 	case said:
 		res = replied(reply)
 		res.Err = err
+	case errors.Is(err, ErrBusy):
+		res = deferred(451, "4.4.5", "too many connections already", err)
 	default:
 		res = deferred(451, "4.4.1", "connect to "+where+": "+reason(err), err)
 	}
@@ -65,7 +67,7 @@ func cutOff(where string, stage smtpc.Stage, err error) mail.Result {
 		text = fmt.Sprintf("no reply from %s after the message was sent (%s); it may arrive twice", where, reason(err))
 	}
 	res := deferred(451, "4.4.2", text, err)
-	res.NextHop = where
+	res.NextHop, res.Unanswered = where, stage == smtpc.StageEnd
 	return res
 }
 
