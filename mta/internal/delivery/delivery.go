@@ -43,6 +43,9 @@ type Relay interface {
 	// Deliver returns a result for each recipient of m, in their order. A nil
 	// hop leaves the choice to the recipient's Route and the routes.
 	Deliver(ctx context.Context, m *mail.Message, hop *mail.NextHop) []mail.Result
+
+	// Lane names the next hop that Deliver would choose.
+	Lane(rcpt *mail.Recipient, hop *mail.NextHop) string
 }
 
 // An Observer counts.
@@ -89,6 +92,16 @@ func (d *Router) Deliver(ctx context.Context, m *mail.Message) []mail.Result {
 		parallel.Do(0, len(both), func(i int) { both[i]() })
 	}
 	return results
+}
+
+// Lane names the next hop that Deliver would hand a recipient to; empty where
+// it would be no next hop, and where that cannot be told now.
+func (d *Router) Lane(rcpt *mail.Recipient) string {
+	w := d.way(rcpt)
+	if !w.relay {
+		return ""
+	}
+	return d.Relay.Lane(rcpt, w.hop)
 }
 
 func (d *Router) parallel() int {

@@ -56,6 +56,13 @@ type hops struct {
 	during func()
 }
 
+func (h *hops) Lane(_ *mail.Recipient, hop *mail.NextHop) string {
+	if hop == nil {
+		return "routes"
+	}
+	return hop.Host
+}
+
 func (h *hops) Deliver(_ context.Context, m *mail.Message, hop *mail.NextHop) []mail.Result {
 	if h.during != nil {
 		h.during()
@@ -276,5 +283,25 @@ func TestObserver(t *testing.T) {
 	d.Deliver(t.Context(), message(t, "bob@hamburger.edu"))
 	if !slices.Equal(seen.got, []mail.Outcome{mail.Delivered}) {
 		t.Errorf("observed %v", seen.got)
+	}
+}
+
+// A lane is the next hop that Deliver would call, and nothing else.
+func TestLane(t *testing.T) {
+	d := &Router{Directory: places, Inbox: &inbox{}, Relay: &hops{}}
+	for _, tt := range []struct{ name, rcpt, want string }{
+		{"a mailbox", "bob@hamburger.edu", ""},
+		{"a domain with a host of its own", "dave@lists.edu", "lists"},
+		{"elsewhere", "x@example.org", "routes"},
+		{"a route", "bob@hamburger.edu>host", "routes"},
+		{"a target", "x@example.org#bob@hamburger.edu/Junk", ""},
+		{"refused", "!x@example.org", ""},
+		{"nobody", "nobody@hamburger.edu", ""},
+		{"a directory that does not answer", "unlucky@hamburger.edu", ""},
+	} {
+		r := rcpt(t, tt.rcpt)
+		if got := d.Lane(&r); got != tt.want {
+			t.Errorf("%s: lane %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }

@@ -40,40 +40,57 @@ type hop struct {
 	rcpts []int
 }
 
-// plan sorts the recipients: those that a stage refused first, then a plugin's
-// target, a plugin's route, the directory, the relay.
+// A way is where one recipient's copy goes: to a next hop, to a folder, or
+// nowhere, and then it has its result.
+type way struct {
+	relay  bool
+	hop    *mail.NextHop // of relay; nil: the relay chooses
+	to     folder
+	flags  string
+	result *mail.Result
+}
+
+// way decides for one recipient: what a stage refused first, then a plugin's
+// route or target, the directory, the relay.
+func (d *Router) way(rcpt *mail.Recipient) way {
+	t := rcpt.Deliver
+	switch {
+	case rcpt.Refused != nil:
+		return nowhere(refused(rcpt))
+	case rcpt.Route != nil && t == nil:
+		return way{relay: true}
+	case t != nil && t.Account != "":
+		return way{to: folder{t.Account, t.Folder}, flags: t.Flags}
+	}
+	place, err := d.Directory.Place(rcpt.Path)
+	switch {
+	case err != nil:
+		return nowhere(unresolved(rcpt.Path, err))
+	case place.Hop != nil && t == nil:
+		return way{relay: true, hop: place.Hop}
+	case place.Account != "" && t != nil:
+		return way{to: folder{place.Account, t.Folder}, flags: t.Flags}
+	case place.Account != "":
+		return way{to: folder{account: place.Account}}
+	case place.Local || t != nil: // a target without an account, of a recipient who has none
+		return nowhere(unknown(rcpt.Path))
+	}
+	return way{relay: true}
+}
+
+func nowhere(r mail.Result) way { return way{result: &r} }
+
+// plan sorts the recipients by their way.
 func (d *Router) plan(m *mail.Message, results []mail.Result) *plan {
 	p := &plan{copyOf: map[folder]*localCopy{}, hopOf: map[mail.NextHop]*hop{}}
 	for i := range m.Envelope.Recipients {
-		rcpt := &m.Envelope.Recipients[i]
-		if rcpt.Refused != nil {
-			results[i] = refused(rcpt)
-			continue
-		}
-		if rcpt.Route != nil && rcpt.Deliver == nil {
-			p.relay(i, nil)
-			continue
-		}
-		if t := rcpt.Deliver; t != nil && t.Account != "" {
-			p.store(i, folder{t.Account, t.Folder}, t.Flags)
-			continue
-		}
-		place, err := d.Directory.Place(rcpt.Path)
-		switch {
-		case err != nil:
-			results[i] = unresolved(rcpt.Path, err)
-		case place.Hop != nil && rcpt.Deliver == nil:
-			p.relay(i, place.Hop)
-		case place.Account != "":
-			t := mail.Target{}
-			if rcpt.Deliver != nil {
-				t = *rcpt.Deliver
-			}
-			p.store(i, folder{place.Account, t.Folder}, t.Flags)
-		case place.Local || rcpt.Deliver != nil: // a target without an account, of a recipient who has none
-			results[i] = unknown(rcpt.Path)
+		switch w := d.way(&m.Envelope.Recipients[i]); {
+		case w.result != nil:
+			results[i] = *w.result
+		case w.relay:
+			p.relay(i, w.hop)
 		default:
-			p.relay(i, nil)
+			p.store(i, w.to, w.flags)
 		}
 	}
 	return p

@@ -299,6 +299,10 @@ type Result struct {
 	// Unreached says that no session was had with the next hop: nothing is known
 	// of the message there, and no other message would have got further.
 	Unreached bool
+	// Strained says that the failure is the next hop's and not the message's: it
+	// closed the connection, answered 421, or put off MAIL, before it heard of the
+	// recipient. It has too much to do, then.
+	Strained bool
 	// Unanswered says that the next hop got the whole message and no reply came:
 	// it may have taken it, and another attempt may make it arrive twice.
 	Unanswered bool

@@ -81,6 +81,12 @@ type Queue struct {
 	Hooks       Hooks          // nil: nobody is asked
 	Random      func() float64 // in [0, 1), for jitter; nil: math/rand/v2
 
+	// Lane is the next hop of a recipient, without passwords; empty for the
+	// message store. Attempts at one lane share limits. Nil: always empty.
+	Lane func(rcpt *mail.Recipient) string
+	// Limits is what all nodes of the queue may do together; nil: this is the only one.
+	Limits Limits
+
 	once    sync.Once
 	wake    chan struct{} // capacity 1: something is due earlier than the scheduler knows
 	fresh   chan task     // from Enqueue, straight to a worker

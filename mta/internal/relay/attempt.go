@@ -234,7 +234,7 @@ func (w *work) transact(ctx context.Context) bool {
 		return false
 	}
 	w.reused = false
-	w.classify(batch, &rep)
+	w.classify(ctx, batch, &rep)
 	return rep.Err == nil
 }
 
@@ -245,13 +245,14 @@ func gone(rep *smtpc.Report) bool {
 }
 
 // classify turns the answers to one transaction into results.
-func (w *work) classify(batch []int, rep *smtpc.Report) {
+func (w *work) classify(ctx context.Context, batch []int, rep *smtpc.Report) {
 	dsn := w.c.Offer().Has("DSN")
 	var again []int
 	for k, i := range batch {
 		a := rep.Answers[k]
 		if a.Reply == nil {
 			w.results[i] = cutOff(w.c.name, rep.Stage, rep.Err)
+			w.results[i].Strained = ctx.Err() == nil
 			if rep.Stage != smtpc.StageEnd { // no other host may get what this one may have
 				w.pending = append(w.pending, i)
 			}
@@ -262,12 +263,19 @@ func (w *work) classify(batch []int, rep *smtpc.Report) {
 		}
 		res := replied(a.Reply)
 		res.NextHop, res.DSN = w.c.name, dsn && res.Outcome == mail.Relayed
+		res.Strained = strained(a)
 		w.results[i] = res
 		if res.Outcome == mail.Deferred && !(tooMany(a) && taken(rep)) {
 			w.pending = append(w.pending, i)
 		}
 	}
 	w.todo = append(again, w.todo...)
+}
+
+// strained tells whether an answer is about the next hop and not about the
+// message: it is closing, or it puts off MAIL.
+func strained(a smtpc.Answer) bool {
+	return a.Reply.Code == 421 || a.Reply.Code/100 == 4 && a.Stage == smtpc.StageMail
 }
 
 // tooMany tells whether RCPT was refused because the transaction has enough

@@ -120,6 +120,16 @@ func (r *Relay) group(m *mail.Message, hop *mail.NextHop) []group {
 	return groups
 }
 
+// Lane names the next hop that Deliver would hand a recipient to, without a
+// password: a mail domain, or a hop as in `smtp://host:port`.
+func (r *Relay) Lane(rcpt *mail.Recipient, hop *mail.NextHop) string {
+	h := r.hopFor(rcpt, hop)
+	if h.Scheme == MX {
+		return h.Host
+	}
+	return h.String()
+}
+
 // hopFor is the hop of one recipient. With MX it names the domain.
 func (r *Relay) hopFor(rcpt *mail.Recipient, given *mail.NextHop) Hop {
 	if given == nil {
