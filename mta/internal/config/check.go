@@ -228,6 +228,7 @@ func checkRetry(d *decoder, n *yaml.Node, at string, r *Retry) {
 }
 
 func checkQueue(d *decoder, n *yaml.Node, at string, q *Queue) {
+	checkShared(d, n, at, q)
 	if q.WarnAfter > q.ExpireAfter {
 		d.add(n, at, fmt.Sprintf("warn_after %s is later than expire_after %s", formatDuration(q.WarnAfter), formatDuration(q.ExpireAfter)), "lower warn_after; 0s is never")
 	}

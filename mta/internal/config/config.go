@@ -104,11 +104,20 @@ type Endpoint struct {
 
 // Queue is how long and how often delivery is tried.
 type Queue struct {
-	Store       string        // "spool"
+	Store       Secret        // "spool", or the URL of a Redis
 	Retry       Retry         //
 	WarnAfter   time.Duration // then the sender hears of the delay, once; zero: never
 	ExpireAfter time.Duration // then the message is returned
 	Concurrency int           // attempts at the same time, in all
+
+	// What follows is for a queue in Redis.
+	Durability   string        // strict or relaxed
+	Replicas     int           // that must have a message before it is answered 250
+	Contents     string        // folder that all nodes share, for what is over ContentLimit; joined to Dir; empty: none
+	ContentLimit Size          //
+	Node         string        // the name of this node; empty: that of the host
+	Prefix       string        // of all keys in Redis
+	Lease        time.Duration // then another node takes over from one that died
 }
 
 // Retry is the schedule of attempts: First, then each wait Factor times the

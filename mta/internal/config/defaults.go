@@ -12,11 +12,16 @@ func Defaults() Config {
 			Concurrency: 10,          // what a receiver with a per-address limit bears
 		},
 		Queue: Queue{
-			Store:       "spool",
+			Store:       Spool,
 			Retry:       Retry{First: time.Minute, Factor: 2, Max: 4 * time.Hour}, // greylisting ends within minutes; then RFC 5321 §4.5.4.1
 			WarnAfter:   4 * time.Hour,
 			ExpireAfter: 5 * 24 * time.Hour, // RFC 5321 §4.5.4.1: at least 4 to 5 days
 			Concurrency: 50,
+
+			Durability:   "strict",
+			ContentLimit: 1 << 20, // what Redis moves without making others wait
+			Prefix:       "mta",
+			Lease:        2 * time.Minute,
 		},
 		Limits: Limits{
 			Message:     50 << 20,

@@ -128,11 +128,18 @@ func queueKeys() object[Queue] {
 		field("max", duration(time.Second, 7*day), func(r *Retry) *time.Duration { return &r.Max }, "The longest wait."),
 	}}
 	return object[Queue]{then: checkQueue, keys: []key[Queue]{
-		field("store", store(), func(q *Queue) *string { return &q.Store }, "Where the queue is kept: `spool`, embedded, below the state folder."),
+		field("store", store(), func(q *Queue) *Secret { return &q.Store }, "Where the queue is kept: `spool`, embedded, below the state folder; or in a Redis that several nodes may share: `redis://user:password@host:port/0`, `unix:///run/redis.sock?db=0`, `redis+sentinel://h1:26379,h2:26379/MASTER/0`, `redis+cluster://h1:7000,h2:7001`, and the same with `rediss` for TLS. While Redis is away the spool takes its place."),
 		field("retry", retry, func(q *Queue) *Retry { return &q.Retry }, "When a deferred message is tried again."),
 		field("warn_after", duration(0, forever), func(q *Queue) *time.Duration { return &q.WarnAfter }, "When the sender hears that the message is delayed; `0s` is never."),
 		field("expire_after", duration(time.Minute, forever), func(q *Queue) *time.Duration { return &q.ExpireAfter }, "When the message is returned to its sender."),
 		field("concurrency", number(1, 10000), func(q *Queue) *int { return &q.Concurrency }, "Attempts at the same time, in all."),
+		field("durability", enum("strict", "relaxed"), func(q *Queue) *string { return &q.Durability }, "With `strict`, a Redis that its settings would let lose acknowledged mail is refused; `relaxed` only warns. It needs `appendonly yes`, `appendfsync always` and `maxmemory-policy noeviction`."),
+		field("replicas", number(0, 10), func(q *Queue) *int { return &q.Replicas }, "Replicas of Redis that must have a message before it is answered 250."),
+		field("contents", path("folder"), func(q *Queue) *string { return &q.Contents }, "Folder that all nodes share, for contents over `content_limit`. Left out: all contents are in Redis."),
+		field("content_limit", size(1<<10, 512<<20), func(q *Queue) *Size { return &q.ContentLimit }, "The largest content that is kept in Redis if there is a folder for others."),
+		field("node", plainName("name"), func(q *Queue) *string { return &q.Node }, "The name of this node, which no other node has. Left out: the host's."),
+		field("prefix", plainName("name"), func(q *Queue) *string { return &q.Prefix }, "What the names of all keys in Redis begin with: two queues in one Redis have two."),
+		field("lease", duration(10*time.Second, time.Hour), func(q *Queue) *time.Duration { return &q.Lease }, "After that long without a sign of life another node takes over what a node was attempting."),
 	}}
 }
 

@@ -82,21 +82,6 @@ func parseHash(s string) (Secret, error) {
 	return Secret(s), nil
 }
 
-func store() scalar[string] {
-	return scalar[string]{
-		words: "spool", want: "spool", fill: asIs, schema: schema{Enum: []string{"spool"}}, show: showText[string],
-		parse: func(s string) (string, error) {
-			if s == "spool" {
-				return s, nil
-			}
-			if scheme, _, ok := strings.Cut(s, "://"); ok && (scheme == "redis" || scheme == "rediss") {
-				return "", &unitError{"a queue in Redis is not built yet", "write spool"}
-			}
-			return "", errors.New("is not a store")
-		},
-	}
-}
-
 func stageName() scalar[string] {
 	k := text("name")
 	k.schema.Pattern = `^[A-Za-z0-9_-]+$`

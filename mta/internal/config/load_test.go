@@ -77,7 +77,12 @@ func TestEveryKeyIsRead(t *testing.T) {
 			},
 			Timeout: 90 * time.Second, DNS: "127.0.0.1:53", Concurrency: 3,
 		},
-		Queue:   Queue{"spool", Retry{10 * time.Second, 1.5, time.Hour}, 0, 36 * time.Hour, 7},
+		Queue: Queue{
+			Store: "redis+sentinel://mta:p%40ss%3Aw%2Frd@h1.example:26379,[::1]:26379/mymaster/2",
+			Retry: Retry{10 * time.Second, 1.5, time.Hour}, ExpireAfter: 36 * time.Hour, Concurrency: 7,
+			Durability: "relaxed", Replicas: 1, Contents: "testdata/plugin", ContentLimit: 256 << 10,
+			Node: "mx1.example", Prefix: "mta-2", Lease: 30 * time.Second,
+		},
 		Plugins: []Plugin{{"stamp", "testdata/plugin", ""}, {"rewrite", "testdata/plugin", strings.Repeat("0a1b", 16)}},
 		Pipeline: []Stage{
 			stage(func(s *Stage) {

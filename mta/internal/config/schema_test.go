@@ -106,6 +106,7 @@ var unseen = map[string]string{
 	"hostname-address": "an address looks like a name",
 	"duplicate-name":   "compares names",
 	"routes":           "the order of keys is gone",
+	"store-spool":      "compares keys",
 	"second-document":  "an editor checks the first only",
 	"tags":             "tags are gone once YAML is read",
 	"tls-files":        "needs the files",
