@@ -42,6 +42,18 @@ type Entry struct {
 	Damaged bool `json:"-"`
 
 	Lease Lease `json:"-"` // who has it; set by the store
+
+	// Twin is set by a store that keeps entries of another one, package shared's.
+	// Everybody else leaves it as it is.
+	Twin *Twin `json:"twin,omitempty"`
+}
+
+// A Twin says how an entry that a node has on its own disk stands to the one
+// with the same ID in the store that it shares with other nodes.
+type Twin struct {
+	Kind  string `json:"kind,omitempty"`
+	Token uint64 `json:"token,omitempty"` // of the lease under which it was last written there
+	Held  string `json:"held,omitempty"`  // Entry.Held, while that says that it waits for the other store
 }
 
 // An Attempt is what one try said of one recipient.

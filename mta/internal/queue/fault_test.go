@@ -398,3 +398,33 @@ func (s *contentOf) Content(ctx context.Context, id mail.QueueID) (mail.Content,
 	}
 	return s.Store.Content(ctx, id)
 }
+
+// reluctant is a store that leases nothing for its first attempt.
+type reluctant struct{ queue.Store }
+
+func (s *reluctant) Put(ctx context.Context, e *queue.Entry, c mail.Content, _ time.Time) error {
+	return s.Store.Put(ctx, e, c, time.Time{})
+}
+
+func TestWhatTheStoreKeepsBackIsNotAttempted(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		s := b.faulty()
+		b.q.Window = 1
+		b.run()
+		b.q.Store = &reluctant{&neverClaimed{s}}
+		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
+		if got, _ := b.taken(); len(got) != 0 {
+			t.Errorf("%d attempts at what is kept back", len(got))
+		}
+		b.q.Store = &neverClaimed{s} // its place in the window must not be lost
+		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
+		if got, _ := b.taken(); len(got) != 1 {
+			t.Errorf("%d attempts, want one at the second message", len(got))
+		}
+		b.q.Store = s
+		time.Sleep(2 * time.Minute)
+		if got, _ := b.taken(); len(got) != 1 {
+			t.Errorf("%d attempts, want one once the first may be claimed", len(got))
+		}
+	})
+}

@@ -215,6 +215,9 @@ func (q *Queue) welcome(ctx context.Context, n *newcomer) {
 		q.Observer.Queued(n.entry.Size)
 	}
 	switch {
+	case n.straight && n.entry.Lease.Token == 0: // the store keeps it back
+		q.unreserve(true)
+		q.poke()
 	case n.straight:
 		q.hand(ctx, n.task)
 	case n.entry.Held == "":

@@ -17,8 +17,9 @@ type Store interface {
 	// Put keeps a new entry with its content. It returns nil only once both
 	// are on stable storage; on error nothing of them remains, or may come
 	// back. With an until that is not zero the entry is leased to the caller
-	// and e.Lease says so. An ID that is there already is [ErrExists]. It does
-	// not use e or content after it returned.
+	// and e.Lease says so; a store that knows of a reason not to attempt it yet
+	// leaves e.Lease as it was, zero. An ID that is there already is [ErrExists].
+	// It does not use e or content after it returned.
 	Put(ctx context.Context, e *Entry, content mail.Content, until time.Time) error
 
 	// PutAll puts several new entries as Put does: all of them, or, on error,
