@@ -129,6 +129,8 @@ var allowed = map[string]string{
 	"mta/internal/config":           "golang.org/x/net/idna gopkg.in/yaml.v3 mta/internal/mail",
 	"mta/internal/daemon":           "github.com/google/renameio/v2 mta/internal/account mta/internal/admin mta/internal/cases mta/internal/condition mta/internal/config mta/internal/delivery mta/internal/imapd mta/internal/kv mta/internal/lookup mta/internal/mail mta/internal/mailbox mta/internal/metrics mta/internal/offline mta/internal/pipeline mta/internal/pop3d mta/internal/postqueue mta/internal/queue mta/internal/queue/spool mta/internal/relay mta/internal/report mta/internal/smtpc mta/internal/smtpd mta/internal/toolchain mta/internal/wasm sdk/abi sdk/conformance/kit sdk/host sdk/mimetree sdk/testcase",
 	"mta/internal/delivery":         "mta/internal/mail mta/internal/parallel mta/internal/smtp",
+	"mta/internal/disk":             "golang.org/x/sys/unix",
+	"mta/internal/disk/faultdisk":   "mta/internal/disk",
 	"mta/internal/dsn":              "mta/internal/mail",
 	"mta/internal/e2e":              "",
 	"mta/internal/imapd":            "github.com/emersion/go-imap/v2 github.com/emersion/go-imap/v2/imapserver github.com/emersion/go-message github.com/emersion/go-message/charset github.com/emersion/go-message/textproto github.com/emersion/go-sasl mta/internal/mailbox mta/internal/sasl mta/internal/sessions sdk/mimetree",
