@@ -22,8 +22,7 @@ type Queue interface {
 	Show(ctx context.Context, id mail.QueueID) (*queue.Entry, error)
 	Content(ctx context.Context, id mail.QueueID) (mail.Content, error)
 	Stats(ctx context.Context) (queue.Stats, error)
-	Retry(ctx context.Context, who string, f queue.Filter) (int, error)
-	Drop(ctx context.Context, who string, f queue.Filter) (int, error)
+	Operate(ctx context.Context, o queue.Order) (queue.Change, error)
 }
 
 // ErrNotFound is the answer about a message that is not in the queue.

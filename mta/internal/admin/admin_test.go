@@ -33,8 +33,8 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 // after the first.
 type memoryQueue struct {
 	entries []*queue.Entry
-	retried []mail.QueueID
-	who     string
+	changed []mail.QueueID
+	orders  []queue.Order
 	broken  error
 }
 
@@ -84,21 +84,29 @@ func (q *memoryQueue) Stats(context.Context) (s queue.Stats, err error) {
 	return s, q.broken
 }
 
-func (q *memoryQueue) Retry(_ context.Context, who string, f queue.Filter) (n int, err error) {
-	q.who = who
-	for _, e := range q.entries {
-		if f.Match(e, noon) && e.State(noon) != queue.Active {
-			q.retried = append(q.retried, e.ID)
-			n++
+func (q *memoryQueue) Operate(ctx context.Context, o queue.Order) (queue.Change, error) {
+	q.orders = append(q.orders, o)
+	c := queue.Change{Failed: map[mail.QueueID]error{}}
+	for _, id := range o.Filter.IDs {
+		if e, err := q.Show(ctx, id); err != nil {
+			c.Failed[id] = err
+		} else if e.State(noon) == queue.Active {
+			c.Failed[id] = queue.ErrActive
 		}
 	}
-	return n, q.broken
-}
-
-func (q *memoryQueue) Drop(_ context.Context, _ string, f queue.Filter) (int, error) {
-	before := len(q.entries)
-	q.entries = slices.DeleteFunc(q.entries, func(e *queue.Entry) bool { return f.Match(e, noon) && e.State(noon) != queue.Active })
-	return before - len(q.entries), q.broken
+	q.entries = slices.DeleteFunc(q.entries, func(e *queue.Entry) bool {
+		if !o.Filter.Match(e, noon) {
+			return false
+		}
+		if e.State(noon) == queue.Active {
+			c.Active++
+			return false
+		}
+		c.Changed++
+		q.changed = append(q.changed, e.ID)
+		return o.Do == queue.Drop || o.Do == queue.Bounce
+	})
+	return c, q.broken
 }
 
 func path(s string) mail.Path {
@@ -253,15 +261,15 @@ func TestMessagesAreRetriedAndDropped(t *testing.T) {
 	q := threeMessages()
 	c := serve(t, newServer(q))
 	got, err := c.Retry(t.Context(), queue.Filter{IDs: []mail.QueueID{"A1", "Z9", "C3"}})
-	want := Change{Changed: 1, Failed: map[mail.QueueID]string{"Z9": "not in the queue", "C3": queue.ErrActive.Error()}}
+	want := Change{Changed: 1, Active: 1, Failed: map[mail.QueueID]string{"Z9": "not in the queue", "C3": queue.ErrActive.Error()}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	if !slices.Equal(q.retried, []mail.QueueID{"A1"}) {
-		t.Errorf("retried %v", q.retried)
+	if !slices.Equal(q.changed, []mail.QueueID{"A1"}) {
+		t.Errorf("retried %v", q.changed)
 	}
-	if me, err := user.Current(); err == nil && runtime.GOOS == "linux" && q.who != me.Username {
-		t.Errorf("retried by %q, want %q", q.who, me.Username)
+	if me, err := user.Current(); err == nil && runtime.GOOS == "linux" && q.orders[0].Who != me.Username {
+		t.Errorf("retried by %q, want %q", q.orders[0].Who, me.Username)
 	}
 	if got, err := c.Drop(t.Context(), queue.Filter{IDs: []mail.QueueID{"Z9"}}); err != nil || got.Changed != 0 || len(q.entries) != 3 {
 		t.Errorf("dropped what is not there: %+v, %v", got, err)

@@ -154,6 +154,7 @@ func (c *Client) change(ctx context.Context, path string, f queue.Filter) (Chang
 			return sum, err
 		}
 		sum.Changed += part.Changed
+		sum.Active += part.Active
 		maps.Copy(sum.Failed, part.Failed)
 		if len(ids) == 0 {
 			return sum, nil

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,8 +28,8 @@ func (s *Server) Operator() http.Handler {
 	mux.HandleFunc("POST /v1/queue/list", s.serveList)
 	mux.HandleFunc("GET /v1/queue/{id}", s.serveMessage)
 	mux.HandleFunc("GET /v1/queue/{id}/content", s.serveContent)
-	mux.HandleFunc("POST /v1/queue/retry", s.change(Queue.Retry))
-	mux.HandleFunc("POST /v1/queue/drop", s.change(Queue.Drop))
+	mux.HandleFunc("POST /v1/queue/retry", s.change(queue.Retry))
+	mux.HandleFunc("POST /v1/queue/drop", s.change(queue.Drop))
 	addProfiles(mux)
 	return mux
 }
@@ -157,53 +156,32 @@ func (s *Server) serveContent(w http.ResponseWriter, r *http.Request) {
 // A Change is what became of the messages of one request.
 type Change struct {
 	Changed int                     `json:"changed"`
+	Active  int                     `json:"active,omitempty"` // left alone: an attempt is under way
 	Failed  map[mail.QueueID]string `json:"failed,omitempty"` // why, of those that were named
 }
 
-// operation is one of the methods of [Queue] that change messages.
-type operation func(q Queue, ctx context.Context, who string, f queue.Filter) (int, error)
-
-// change does one thing to the messages that the request chooses. Those that
-// it names are looked up first, so that the answer can say which was not there.
-func (s *Server) change(do operation) http.HandlerFunc {
+// change does one thing to the messages that the request chooses.
+func (s *Server) change(do queue.Action) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, ok := s.readChoice(w, r)
 		if !ok {
 			return
 		}
 		unhurried(w)
-		answer := Change{Failed: map[mail.QueueID]string{}}
-		named := c.Filter.IDs
-		c.Filter.IDs = s.present(r.Context(), named, answer.Failed)
-		if len(named) > 0 && len(c.Filter.IDs) == 0 {
-			s.answer(w, http.StatusOK, answer)
-			return
-		}
-		var err error
-		if answer.Changed, err = do(s.Queue, r.Context(), peer(r.Context()), c.Filter); err != nil {
+		done, err := s.Queue.Operate(r.Context(), queue.Order{Do: do, Who: peer(r.Context()), Filter: c.Filter})
+		if err != nil {
 			s.fail(w, err)
 			return
 		}
+		answer := Change{Changed: done.Changed, Active: done.Active, Failed: map[mail.QueueID]string{}}
+		for id, why := range done.Failed {
+			if errors.Is(why, queue.ErrNotFound) {
+				why = ErrNotFound
+			}
+			answer.Failed[id] = why.Error()
+		}
 		s.answer(w, http.StatusOK, answer)
 	}
-}
-
-// present returns the ids that can be changed, and adds the others to failed.
-func (s *Server) present(ctx context.Context, ids []mail.QueueID, failed map[mail.QueueID]string) (there []mail.QueueID) {
-	for _, id := range ids {
-		e, err := s.Queue.Show(ctx, id)
-		switch {
-		case errors.Is(err, queue.ErrNotFound):
-			failed[id] = ErrNotFound.Error()
-		case err != nil:
-			failed[id] = err.Error()
-		case e.State(s.now()) == queue.Active:
-			failed[id] = queue.ErrActive.Error()
-		default:
-			there = append(there, id)
-		}
-	}
-	return there
 }
 
 func (s *Server) fail(w http.ResponseWriter, err error) {

@@ -89,6 +89,7 @@ func (q *Queue) try(ctx context.Context, t task) (o trial) {
 
 // deliver calls the deliverer for the recipients that are due.
 func (q *Queue) deliver(ctx context.Context, e *Entry, o *trial) {
+	q.suppress(e)
 	n := len(e.Envelope.Recipients)
 	o.idle = make([]bool, n)
 	o.results = make([]mail.Result, n)

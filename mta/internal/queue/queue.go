@@ -79,6 +79,7 @@ type Queue struct {
 	Grace       time.Duration  // for attempts in flight once Run is cancelled
 	Observer    Observer       // may be nil
 	Hooks       Hooks          // nil: nobody is asked
+	Standing    Standing       // nil: there are no standing orders
 	Random      func() float64 // in [0, 1), for jitter; nil: math/rand/v2
 
 	// Lane is the next hop of a recipient, without passwords; empty for the
@@ -154,8 +155,8 @@ var (
 // Run: without one the messages wait. Safe for concurrent use.
 func (q *Queue) Enqueue(ctx context.Context, tx *mail.Transaction) error {
 	q.setup()
-	if len(tx.More) > 0 {
-		return q.enqueueAll(ctx, tx)
+	if all := q.parts(tx); len(all) > 1 {
+		return q.enqueueAll(ctx, tx, all)
 	}
 	if len(tx.Envelope.Recipients) == 0 {
 		return errNobody
@@ -191,6 +192,7 @@ type newcomer struct {
 // caller's to give back if the entry is not stored.
 func (q *Queue) newcomer(e *Entry, content mail.Content, more ...any) (*newcomer, error) {
 	n := &newcomer{task: task{entry: e}, content: content, more: more}
+	q.obey(e)
 	if content.Size() <= maxInMemory {
 		octets, err := mail.ReadAll(content)
 		if err != nil {

@@ -474,7 +474,7 @@ func TestQuarantinedMailIsHeld(t *testing.T) {
 			t.Errorf("%d attempts", len(got))
 		}
 		b.wantStats(queue.Stats{Held: 1})
-		if n, err := b.q.Release(ctx, "root", queue.Filter{IDs: []mail.QueueID{tx.ID}}); n != 1 || err != nil {
+		if n, err := b.operate(queue.Order{Do: queue.Release, Filter: queue.Filter{IDs: []mail.QueueID{tx.ID}}}); n != 1 || err != nil {
 			t.Errorf("release: %d, %v", n, err)
 		}
 		if got, _ := b.taken(); len(got) != 1 {

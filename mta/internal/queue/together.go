@@ -6,9 +6,9 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/mail"
 )
 
-// enqueueAll stores tx and all of its More in one operation.
-func (q *Queue) enqueueAll(ctx context.Context, tx *mail.Transaction) error {
-	all, err := q.newcomers(append([]*mail.Transaction{tx}, tx.More...), tx)
+// enqueueAll stores all parts of tx in one operation.
+func (q *Queue) enqueueAll(ctx context.Context, tx *mail.Transaction, parts []*mail.Transaction) error {
+	all, err := q.newcomers(parts, tx)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func deposits(all []*newcomer) []Deposit {
 // sent.
 func relation(part, root *mail.Transaction) []any {
 	switch {
-	case part == root:
+	case part.ID == root.ID:
 		return nil
 	case part.SentBy != "":
 		return []any{"sent_by", part.SentBy, "sent_for", root.ID}
