@@ -14,13 +14,15 @@ import (
 
 // testModel makes random operations at advancing times, on a store and on a
 // map, and compares what they answer.
-func testModel(t *testing.T, open Opener) {
+func testModel(t *testing.T, open Opener, lanes bool) {
 	rapid.Check(t, func(rt *rapid.T) {
 		dir := t.TempDir()
 		m := &model{
-			f:       &fixture{t: rt, open: func() queue.Store { return open(t, dir) }},
-			now:     base,
-			entries: map[mail.QueueID]*queue.Entry{},
+			f:         &fixture{t: rt, open: func() queue.Store { return open(t, dir) }},
+			lanes:     lanes,
+			now:       base,
+			entries:   map[mail.QueueID]*queue.Entry{},
+			notBefore: map[string]time.Time{},
 		}
 		m.f.store = m.f.open()
 		defer func() { m.f.store.Close() }()
@@ -41,16 +43,18 @@ func testModel(t *testing.T, open Opener) {
 
 // A model is what a store ought to have.
 type model struct {
-	f       *fixture
-	now     time.Time
-	next    int
-	entries map[mail.QueueID]*queue.Entry // as they are in the store
-	claimed []*queue.Entry                // what we have leases of, perhaps lapsed ones
+	f         *fixture
+	lanes     bool // entries are in several
+	now       time.Time
+	next      int
+	entries   map[mail.QueueID]*queue.Entry // as they are in the store
+	claimed   []*queue.Entry                // what we have leases of, perhaps lapsed ones
+	notBefore map[string]time.Time          // of blocked lanes
 }
 
 func (m *model) put(rt *rapid.T) {
 	m.next++
-	e := entry(m.next)
+	e := inLane(m.next, m.drawLane(rt))
 	e.Received = m.now
 	e.Due = m.now.Add(rapid.SampledFrom([]time.Duration{-time.Second, 0, 20 * time.Second, 5 * time.Minute}).Draw(rt, "due"))
 	e.Held = rapid.SampledFrom([]string{"", "", "", "held"}).Draw(rt, "held")
@@ -69,7 +73,7 @@ func (m *model) put(rt *rapid.T) {
 }
 
 // due are those that a claim must give, in order.
-func (m *model) due() []mail.QueueID {
+func (m *model) due() []*queue.Entry {
 	var due []*queue.Entry
 	for _, e := range m.entries {
 		if e.State(m.now) == queue.Waiting && !e.Due.After(m.now) {
@@ -82,15 +86,18 @@ func (m *model) due() []mail.QueueID {
 		}
 		return slices.Compare([]byte(a.ID), []byte(b.ID))
 	})
-	return ids(due)
+	return due
 }
 
 func (m *model) claim(rt *rapid.T) {
+	if m.lanes {
+		rt.Skip()
+	}
 	max := rapid.IntRange(1, 4).Draw(rt, "max")
 	got := m.f.claim(m.now, max)
 	want := m.due()
 	want = want[:min(len(want), max)]
-	wantIDs(rt, "claimed", ids(got), want)
+	wantIDs(rt, "claimed", ids(got), ids(want))
 	for _, e := range got {
 		m.f.same(e, m.entries[e.ID])
 		m.entries[e.ID].Lease = e.Lease
@@ -113,6 +120,7 @@ func (m *model) update(rt *rapid.T) {
 	e.Attempts++
 	e.Due = m.now.Add(rapid.SampledFrom([]time.Duration{0, time.Minute}).Draw(rt, "due"))
 	e.Held = rapid.SampledFrom([]string{"", "", "held"}).Draw(rt, "held")
+	e.Lane = m.drawLane(rt)
 	err := m.f.store.Update(ctx, e)
 	if !valid {
 		wantErr(rt, "update with an old lease", err, queue.ErrLease)
@@ -146,6 +154,7 @@ func (m *model) wait(rt *rapid.T) {
 // reopen takes the time of a lease, for a store that keeps leases.
 func (m *model) reopen(rt *rapid.T) {
 	m.f.reopen()
+	m.wakeAll(rt)
 	m.now = m.now.Add(2 * lease)
 	for _, e := range m.entries {
 		e.Lease = queue.Lease{}
@@ -168,6 +177,10 @@ func (m *model) check(rt *rapid.T) {
 		m.f.same(m.f.get(e.ID), e)
 	}
 	got, err := m.f.store.Stats(ctx, m.now)
+	if m.lanes {
+		m.checkNextDue(rt)
+		m.checkLanes(rt, got.Lanes)
+	}
 	got.Oldest, got.Lanes = time.Time{}, nil
 	if err != nil || !cmp.Equal(got, want) {
 		rt.Fatalf("stats %+v, %v; want %+v", got, err, want)

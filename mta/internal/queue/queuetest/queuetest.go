@@ -28,35 +28,48 @@ type Opener func(t testing.TB, dir string) queue.Store
 
 // Run runs the suite. Each test has stores of its own.
 func Run(t *testing.T, open Opener) {
-	for name, test := range map[string]func(*testing.T, *fixture){
-		"an entry is as it was put, also after reopening":            testPut,
-		"an ID is used once":                                         testExists,
-		"contents of all sizes can be opened again and again":        testContent,
-		"content that cannot be read leaves nothing behind":          testBadContent,
-		"concurrent puts are all there after reopening":              testConcurrentPuts,
-		"several entries are put together, durably":                  testPutAll,
-		"of several entries none is put if one cannot be":            testPutNone,
-		"an entry and its content are replaced, durably":             testReplace,
-		"an entry that nobody is left of is replaced by others":      testReplaceByOthers,
-		"what cannot be replaced stays as it is":                     testReplaceFails,
-		"an attempt is concluded with what comes of it, durably":     testConclude,
-		"the last recipient's end and what comes of it are one step": testConcludeLast,
-		"what cannot be concluded stays as it is":                    testConcludeFails,
-		"claims come by due time, and not before it":                 testClaimOrder,
-		"each entry is claimed once, however many ask":               testClaimExclusive,
-		"a lease lapses, and who comes back late is refused":         testLeaseLapses,
-		"a lease is extended and given back":                         testExtend,
-		"an entry put with a lease is its owner's":                   testPutLeased,
-		"after reopening no entry stays active beyond its lease":     testReopenActive,
-		"an update changes the entry, durably, and ends the lease":   testUpdate,
-		"a removed entry is gone, and removing it again is no error": testRemove,
-		"a held entry is left alone until it is released":            testHeld,
-		"one entry can be taken, by one at a time":                   testTake,
-		"lists come in pages, in the order of IDs":                   testPages,
-		"filters choose": testFilters,
-		"the next due time leaves out what is active or held": testNextDue,
-		"counts follow the states":                            testStats,
-	} {
+	run(t, open, tests)
+	t.Run("random operations have the answers of a simple model", func(t *testing.T) { testModel(t, open, false) })
+}
+
+// RunLanes is the part of the suite about lanes and shards.
+func RunLanes(t *testing.T, open Opener) {
+	run(t, open, laneTests)
+	t.Run("random operations in lanes have the answers of a simple model", func(t *testing.T) { testModel(t, open, true) })
+}
+
+var tests = map[string]func(*testing.T, *fixture){
+	"an entry is as it was put, also after reopening":            testPut,
+	"an ID is used once":                                         testExists,
+	"contents of all sizes can be opened again and again":        testContent,
+	"content that cannot be read leaves nothing behind":          testBadContent,
+	"concurrent puts are all there after reopening":              testConcurrentPuts,
+	"several entries are put together, durably":                  testPutAll,
+	"of several entries none is put if one cannot be":            testPutNone,
+	"an entry and its content are replaced, durably":             testReplace,
+	"an entry that nobody is left of is replaced by others":      testReplaceByOthers,
+	"what cannot be replaced stays as it is":                     testReplaceFails,
+	"an attempt is concluded with what comes of it, durably":     testConclude,
+	"the last recipient's end and what comes of it are one step": testConcludeLast,
+	"what cannot be concluded stays as it is":                    testConcludeFails,
+	"claims come by due time, and not before it":                 testClaimOrder,
+	"each entry is claimed once, however many ask":               testClaimExclusive,
+	"a lease lapses, and who comes back late is refused":         testLeaseLapses,
+	"a lease is extended and given back":                         testExtend,
+	"an entry put with a lease is its owner's":                   testPutLeased,
+	"after reopening no entry stays active beyond its lease":     testReopenActive,
+	"an update changes the entry, durably, and ends the lease":   testUpdate,
+	"a removed entry is gone, and removing it again is no error": testRemove,
+	"a held entry is left alone until it is released":            testHeld,
+	"one entry can be taken, by one at a time":                   testTake,
+	"lists come in pages, in the order of IDs":                   testPages,
+	"filters choose": testFilters,
+	"the next due time leaves out what is active or held": testNextDue,
+	"counts follow the states":                            testStats,
+}
+
+func run(t *testing.T, open Opener, tests map[string]func(*testing.T, *fixture)) {
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			f := &fixture{t: t, open: func() queue.Store { return open(t, dir) }}
@@ -65,7 +78,6 @@ func Run(t *testing.T, open Opener) {
 			test(t, f)
 		})
 	}
-	t.Run("random operations have the answers of a simple model", func(t *testing.T) { testModel(t, open) })
 }
 
 // base is when the tests take place: stores get all times from their caller.
