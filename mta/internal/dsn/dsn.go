@@ -19,6 +19,8 @@ type Report struct {
 	ID           mail.QueueID // of the notification; its Message-ID is made of it
 	Date         time.Time    // of the notification
 	ReportingMTA string       // our host name
+	To           mail.Path    // who is told: the reverse-path, or the postmaster
+	Postmaster   bool         // it is told because the message has the null reverse-path
 	Original     mail.QueueID // of the message it tells of
 	Envelope     mail.Envelope
 	Arrival      time.Time    // of the message
@@ -30,6 +32,7 @@ type Report struct {
 type Recipient struct {
 	mail.Recipient
 	Result      mail.Result
+	Attempts    int // made at the message
 	LastAttempt time.Time
 	RetryUntil  time.Time // where deferred
 }
@@ -50,11 +53,13 @@ const (
 	delayed   action = "delayed"
 	delivered action = "delivered"
 	relayed   action = "relayed"
+	expanded  action = "expanded"
 )
 
 var actions = map[mail.Outcome]action{
 	mail.Delivered: delivered,
 	mail.Relayed:   relayed,
+	mail.Expanded:  expanded,
 	mail.Deferred:  delayed,
 	mail.Bounced:   failed,
 	mail.Expired:   failed,
@@ -117,7 +122,7 @@ func (c *composer) anyFailed() bool {
 // header writes the header section of the notification, and begins its body.
 func (c *composer) header(b *writer, returned *returned) {
 	b.field("From", `"Mail Delivery System" <MAILER-DAEMON@`+c.safe(c.ReportingMTA)+">")
-	b.field("To", "<"+c.safe(c.Envelope.ReversePath.String())+">")
+	b.field("To", "<"+c.safe(c.To.String())+">")
 	b.field("Subject", c.subject())
 	b.field("Date", c.Date.Format(time.RFC1123Z))
 	b.field("Message-ID", "<"+string(c.ID)+".dsn@"+c.safe(c.ReportingMTA)+">")

@@ -45,6 +45,7 @@ func report(rcpts ...Recipient) *Report {
 		ID:           "0DSN000000000001",
 		Date:         now,
 		ReportingMTA: "crepes.fr",
+		To:           path("alice@crepes.fr"),
 		Original:     "0MSG000000000001",
 		Envelope:     mail.Envelope{ReversePath: path("alice@crepes.fr"), EnvID: "env+1"},
 		Arrival:      received,
@@ -145,6 +146,7 @@ func TestGolden(t *testing.T) {
 	utf8Report := report(recipient("jürgen@bücher.example", bounced))
 	utf8Report.Envelope.UTF8 = true
 	utf8Report.Envelope.ReversePath = path("ælice@crepes.fr")
+	utf8Report.To = utf8Report.Envelope.ReversePath
 	utf8Report.Content = mail.Bytes(strings.Replace(crepe, "yummy crepe", "yummy crêpe", 1))
 	escaped := report(recipient("jürgen@bücher.example", mail.Result{Outcome: mail.Bounced, Code: 550, Enh: "5.6.7", Text: "the next hop lacks SMTPUTF8 for jürgen"}))
 	full := report(recipient("bob@hamburger.edu", bounced))

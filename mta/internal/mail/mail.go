@@ -282,6 +282,7 @@ const (
 	Bounced   Outcome = "bounced"   // failed for good
 	Expired   Outcome = "expired"   // tried for too long
 	Discarded Outcome = "discarded" // a stage dropped it; nobody is told
+	Expanded  Outcome = "expanded"  // it became several others, none of which reports success (RFC 3461 §5.2.7.3)
 )
 
 // A Result is what an attempt says of one recipient. The zero Outcome counts

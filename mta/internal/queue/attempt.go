@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -17,10 +16,6 @@ const (
 	// maxFailures is how often in a row an attempt may panic, or find its
 	// content unreadable, before the entry is set aside.
 	maxFailures = 3
-
-	// maxUpdateWait is the longest wait between two tries to write down what
-	// came of an attempt.
-	maxUpdateWait = 30 * time.Second
 )
 
 // attempt makes one try at an entry, for all recipients that are due, and
@@ -114,8 +109,8 @@ func (q *Queue) expired(e *Entry, now time.Time) bool {
 	return !now.Before(e.Received.Add(q.ExpireAfter))
 }
 
-// settle draws the consequences of an attempt: what is sent and DSNs first, then
-// the entry. In this order a crash doubles a DSN and never loses one.
+// settle draws the consequences of an attempt: what becomes of the entry, its
+// DSNs and what plugins send because of it are one step of the store.
 func (q *Queue) settle(ctx context.Context, e *Entry, o trial) {
 	now := time.Now()
 	e.Attempts++
@@ -124,21 +119,36 @@ func (q *Queue) settle(ctx context.Context, e *Entry, o trial) {
 	} else {
 		e.Failures = 0
 	}
-	q.originate(context.WithoutCancel(ctx), e, o.sends)
 	// A message is not returned because our own disk cannot be read: it is held
 	// in the end.
 	s := sort(e, o, q.expired(e, now) && o.err == nil)
-	q.notify(context.WithoutCancel(ctx), e, o.content, s, now)
-	q.reschedule(e, s, now)
-	q.logSettled(e, s, now)
-	q.conclude(e, s, now)
-	if e.Failures >= maxFailures {
-		e.Held = o.err.Error()
+	before := *e
+	more := append(q.notify(context.WithoutCancel(ctx), e, o.content, s, now), q.originate(e, o.sends)...)
+	q.keep(e, s, now, o.err)
+	err := q.write(context.WithoutCancel(ctx), e, more)
+	if unstorable(err, more) {
+		q.Log.Error("queue store", "queue_id", e.ID, "err", err, "not_queued", len(more))
+		q.dismiss(more)
+		*e, more = before, nil
+		s.postpone(err)
+		q.keep(e, s, now, o.err)
+		err = q.write(context.WithoutCancel(ctx), e, nil)
 	}
+	q.logSettled(e, s, now)
 	if e.Held != "" && len(e.Envelope.Recipients) > 0 {
 		q.logHeld(e)
 	}
-	q.store(ctx, e)
+	q.store(ctx, e, more, err)
+}
+
+// keep leaves in e those that are to be tried again, and says when. ours is what
+// failed here, if something did.
+func (q *Queue) keep(e *Entry, s *sorted, now time.Time, ours error) {
+	q.reschedule(e, s, now)
+	q.conclude(e, s, now)
+	if e.Failures >= maxFailures {
+		e.Held = ours.Error()
+	}
 }
 
 // conclude leaves in e those that are to be tried again.
@@ -156,15 +166,19 @@ func (q *Queue) conclude(e *Entry, s *sorted, now time.Time) {
 	e.Envelope.Recipients = rcpts
 }
 
-// originate queues what plugins send. What cannot be stored is not sent: the
-// plugin is asked again if the attempt is made again, and nobody was promised
-// more.
-func (q *Queue) originate(ctx context.Context, e *Entry, sends []*mail.Transaction) {
+// originate makes entries of what plugins send. What cannot be stored is not
+// sent: the plugin is asked again if the attempt is made again, and nobody was
+// promised more.
+func (q *Queue) originate(e *Entry, sends []*mail.Transaction) (all []*newcomer) {
 	for _, tx := range sends {
-		if err := q.put(ctx, newEntry(tx), tx.Content, "sent_by", tx.SentBy, "sent_for", e.ID); err != nil {
+		n, err := q.newcomer(newEntry(tx), tx.Content, "sent_by", tx.SentBy, "sent_for", e.ID)
+		if err != nil {
 			q.Log.Error("not sent", "queue_id", e.ID, "stage", tx.SentBy, "err", err)
+			continue
 		}
+		all = append(all, n)
 	}
+	return all
 }
 
 // reschedule sets when e is due next: when the first of those that are kept is.
@@ -190,44 +204,19 @@ func (q *Queue) reschedule(e *Entry, s *sorted, now time.Time) {
 	}
 }
 
-// store writes down what came of an attempt. While the store fails it tries
-// again: giving up would repeat the attempt for recipients that are done. Only
-// the end of the process ends it, and then repeating is what is left.
-func (q *Queue) store(ctx context.Context, e *Entry) {
-	for wait := time.Second; ; wait = min(2*wait, maxUpdateWait) {
-		err := q.write(context.WithoutCancel(ctx), e)
-		switch {
-		case err == nil:
-			return
-		case errors.Is(err, ErrLease):
-			q.Log.Warn("lease lost", "queue_id", e.ID, "err", err)
-			return
-		}
-		q.Log.Error("queue store", "queue_id", e.ID, "err", err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(wait):
-		}
-	}
-}
-
-func (q *Queue) write(ctx context.Context, e *Entry) error {
-	if len(e.Envelope.Recipients) == 0 {
-		return q.Store.Remove(ctx, e)
-	}
-	err := q.Store.Update(ctx, e)
-	if err == nil {
-		q.poke()
-	}
-	return err
-}
-
 // An outcome is a recipient and what the attempt said of it.
 type outcome struct {
 	rcpt   mail.Recipient
 	result mail.Result // Outcome is one of the constants
 	before *Attempt    // not nil: it was not due, and this is what the one before said
+}
+
+// at is when the attempt was that said it.
+func (o *outcome) at(now time.Time) time.Time {
+	if o.before != nil {
+		return o.before.At
+	}
+	return now
 }
 
 func (o *outcome) last(now time.Time) Attempt {
@@ -244,7 +233,7 @@ func (o *outcome) last(now time.Time) Attempt {
 
 // sorted is what came of an attempt.
 type sorted struct {
-	done []outcome // delivered, relayed or discarded
+	done []outcome // delivered, relayed, expanded or discarded
 	fail []outcome // bounced or expired
 	keep []outcome // to be tried again
 }
@@ -265,7 +254,7 @@ func sort(e *Entry, t trial, expired bool) *sorted {
 			o.result = t.results[i]
 		}
 		switch o.result.Outcome {
-		case mail.Delivered, mail.Relayed, mail.Discarded:
+		case mail.Delivered, mail.Relayed, mail.Expanded, mail.Discarded:
 			s.done = append(s.done, o)
 		case mail.Bounced, mail.Expired:
 			s.fail = append(s.fail, o)

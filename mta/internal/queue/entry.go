@@ -19,6 +19,7 @@ type Entry struct {
 
 	Notes  map[string]string `json:"notes,omitempty"`   // what plugins left for those after the queue
 	SentBy string            `json:"sent_by,omitempty"` // the stage that the message comes from
+	Notice NoticeKind        `json:"notice,omitempty"`  // what kind of a DSN it is; empty: it is none of ours
 
 	// Lane is what its next attempt has to wait for beside time: the next hop, or
 	// empty. Entries of one lane are handed out at the pace that the lane bears.

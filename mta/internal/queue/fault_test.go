@@ -53,6 +53,13 @@ func (s *faulty) Replace(ctx context.Context, e *queue.Entry, c mail.Content, mo
 	return s.Store.Replace(ctx, e, c, more)
 }
 
+func (s *faulty) Conclude(ctx context.Context, e *queue.Entry, more []queue.Deposit) error {
+	if err := fault(&s.put); err != nil && len(more) > 0 {
+		return err
+	}
+	return s.Store.Conclude(ctx, e, more)
+}
+
 func (s *faulty) Update(ctx context.Context, e *queue.Entry) error {
 	if err := fault(&s.update); err != nil {
 		return err

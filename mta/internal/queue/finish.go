@@ -12,8 +12,8 @@ import (
 // returned is what a sender hears whose message an operator returned.
 const returned = "Returned by the operator"
 
-// bounce returns the chosen recipients to the sender: as everywhere, the DSN is
-// stored before they are gone.
+// bounce returns the chosen recipients to the sender: as everywhere, the DSN
+// comes into the store as they go.
 func (o *operation) bounce(ctx context.Context, e *Entry) error {
 	if e.Damaged {
 		return errors.New("its record is damaged, so nobody knows the sender; it can be dropped")
@@ -51,22 +51,21 @@ func (o *operation) finish(ctx context.Context, e *Entry, content mail.Content, 
 	}
 	now := time.Now()
 	s := sort(e, t, false)
-	o.q.notify(context.WithoutCancel(ctx), e, content, s, now)
+	more := o.q.notify(context.WithoutCancel(ctx), e, content, s, now)
 	if len(s.keep) > left {
-		return errors.New("the sender cannot be told, so it stays; the log says why")
+		o.q.dismiss(more)
+		return errors.New("nobody can be told, so it stays; it can be dropped")
 	}
-	if r.Outcome == mail.Bounced {
-		o.q.logSettled(e, s, now)
-	}
-	if left == 0 {
-		return o.removed(ctx, e)
-	}
-	o.q.logOperated(events[o.order.Do], o.order.Who, chosen(e, s))
+	done := chosen(e, s)
 	o.q.conclude(e, s, now)
-	if err := o.q.Store.Update(ctx, e); err != nil {
+	if err := o.q.write(ctx, e, more); err != nil {
+		o.q.dismiss(more)
 		return err
 	}
-	o.q.poke()
+	if r.Outcome == mail.Bounced {
+		o.q.logSettled(done, s, now)
+	}
+	o.q.logOperated(events[o.order.Do], o.order.Who, done)
 	return nil
 }
 

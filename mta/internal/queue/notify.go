@@ -2,41 +2,83 @@ package queue
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/dsn"
 	"github.com/wasmta/wasmta/mta/internal/mail"
 )
 
-// notify puts the DSNs into the queue that an attempt calls for. It may change
-// s: recipients whose failure could not be reported are kept, so that it is
-// tried again.
-func (q *Queue) notify(ctx context.Context, e *Entry, content mail.Content, s *sorted, now time.Time) {
+// A NoticeKind is what a DSN of ours is about.
+type NoticeKind string
+
+const (
+	NoticeFailed       NoticeKind = "failed"
+	NoticeDelayed      NoticeKind = "delayed"
+	NoticeSuccess      NoticeKind = "success"       // delivered, relayed or expanded
+	NoticeDoubleBounce NoticeKind = "double-bounce" // a message with the null reverse-path failed; to the postmaster
+)
+
+// notify makes the DSNs that an attempt calls for; they are the caller's to
+// store. It may change s: of a message that nobody can be told of, the
+// recipients that failed are kept, and the message is held.
+func (q *Queue) notify(ctx context.Context, e *Entry, content mail.Content, s *sorted, now time.Time) []*newcomer {
 	if e.Envelope.ReversePath.IsNull() {
-		return // never answer a DSN with a DSN (RFC 5321 §6.1)
+		return q.notifyPostmaster(ctx, e, content, s, now)
 	}
-	if err := q.report(ctx, e, content, now, "failed", choose(s.fail, wantsFailure)); err != nil {
-		q.Log.Error("queue store", "queue_id", e.ID, "err", err)
-		for _, o := range s.fail {
-			o.result.Outcome, o.result.Err = mail.Deferred, err
-			s.keep = append(s.keep, o)
+	var all []*newcomer
+	add := func(kind NoticeKind, about []outcome) {
+		if n := q.notice(ctx, e, e.Envelope.ReversePath, content, kind, about, now); n != nil {
+			all = append(all, n)
 		}
-		s.fail = nil
 	}
-	// To deliver a message again because its success could not be told would
-	// be worse than not telling.
-	if err := q.report(ctx, e, content, now, "success", choose(s.done, wantsSuccess)); err != nil {
-		q.Log.Error("queue store", "queue_id", e.ID, "err", err)
+	add(NoticeFailed, choose(s.fail, wantsFailure))
+	add(NoticeSuccess, choose(s.done, wantsSuccess))
+	if q.warns(e, s, now) {
+		e.Warned = true
+		add(NoticeDelayed, q.warnings.admit(e.Envelope.ReversePath, choose(s.keep, wantsDelay), now))
 	}
-	if !q.warns(e, s, now) {
-		return
+	return all
+}
+
+// notifyPostmaster is notify for the null reverse-path, which nothing is
+// reported to (RFC 5321 §6.1). What failed for good is the postmaster's, once:
+// if the report to the postmaster fails, or if there is no postmaster, it is held
+// for the operator. No third message comes of it, so there is no loop. What a
+// plugin sends with the null reverse-path asks for no reports (RFC 3834 §3.3),
+// and no client was promised any.
+func (q *Queue) notifyPostmaster(ctx context.Context, e *Entry, content mail.Content, s *sorted, now time.Time) []*newcomer {
+	about := choose(s.fail, wantsFailure)
+	if len(about) == 0 || e.SentBy != "" {
+		return nil
 	}
-	if err := q.report(ctx, e, content, now, "delayed", choose(s.keep, wantsDelay)); err != nil {
-		q.Log.Error("queue store", "queue_id", e.ID, "err", err)
-		return
+	if !q.Postmaster.IsNull() && e.Notice != NoticeDoubleBounce {
+		if n := q.notice(ctx, e, q.Postmaster, content, NoticeDoubleBounce, about, now); n != nil {
+			return []*newcomer{n}
+		}
+		return nil
 	}
-	e.Warned = true
+	why := "there is no postmaster to return it to"
+	if e.Notice == NoticeDoubleBounce {
+		why = "it is for the postmaster and cannot be delivered"
+	}
+	s.hold(why)
+	return nil
+}
+
+// hold keeps those who failed and want to hear of it, for the operator.
+func (s *sorted) hold(why string) {
+	var fail []outcome
+	for _, o := range s.fail {
+		if !wantsFailure(o) {
+			fail = append(fail, o)
+			continue
+		}
+		r := &o.result
+		r.Outcome = mail.Deferred
+		r.Hold = why + "; " + o.rcpt.Path.String() + ": " + or(reply(r.Code, r.Enh, r.Text, ""), "no reply")
+		s.keep = append(s.keep, o)
+	}
+	s.fail = fail
 }
 
 func (q *Queue) warns(e *Entry, s *sorted, now time.Time) bool {
@@ -72,46 +114,56 @@ func choose(outcomes []outcome, want func(outcome) bool) []outcome {
 	return chosen
 }
 
-// report puts one DSN about some recipients of e into the queue. It returns nil
-// once the DSN is on stable storage.
-func (q *Queue) report(ctx context.Context, e *Entry, content mail.Content, now time.Time, kind string, about []outcome) error {
+// notice makes one DSN about some recipients of e; nil if there are none, or if
+// a stage wants none.
+func (q *Queue) notice(ctx context.Context, e *Entry, to mail.Path, content mail.Content, kind NoticeKind, about []outcome, now time.Time) *newcomer {
 	if len(about) == 0 {
 		return nil
 	}
-	id := mail.NewQueueID(now)
-	composed := dsn.Compose(q.describe(id, e, content, now, about))
-	notice := &Entry{ID: id, Received: now, Reviewed: true, Notes: e.Notes, Envelope: mail.Envelope{
-		Recipients: []mail.Recipient{{Path: e.Envelope.ReversePath, Original: e.Envelope.ReversePath}},
+	id := mail.NewQueueIDBeside(now, e.ID)
+	composed := dsn.Compose(q.describe(id, e, to, content, kind, about, now))
+	notice := &Entry{ID: id, Received: now, Reviewed: true, Notes: e.Notes, Notice: kind, Envelope: mail.Envelope{
+		Recipients: []mail.Recipient{{Path: to, Original: to}},
 		Body:       composed.Body,
 		UTF8:       composed.UTF8,
 	}}
-	octets := mail.Content(composed.Content)
-	if q.Hooks != nil {
-		tx := notice.transaction(octets)
-		switch q.Hooks.Notice(ctx, tx) {
-		case mail.Discard:
-			q.Log.Info("discarded", "queue_id", id, "dsn_of", e.ID, "dsn", kind)
-			return nil
-		case mail.Quarantine:
-			notice.Held = tx.Hold
-		}
-		octets, notice.Notes = tx.Content, tx.QueuedNotes
+	octets, ok := q.reviewNotice(ctx, notice, composed.Content)
+	if !ok {
+		q.Log.Info("discarded", "queue_id", id, "dsn_of", e.ID, "dsn", kind)
+		return nil
 	}
-	if err := q.put(ctx, notice, octets, "dsn_of", e.ID, "dsn", kind); err != nil {
-		return fmt.Errorf("store a DSN: %w", err)
+	n, err := q.newcomer(notice, octets, "dsn_of", e.ID, "dsn", kind)
+	if err != nil { // what is in the way of reading it will be met again, and then told of
+		notice.Size = octets.Size()
+		n = &newcomer{task: task{entry: notice}, content: octets, more: []any{"dsn_of", e.ID, "dsn", kind}}
 	}
-	if q.Observer != nil {
-		q.Observer.Notified(kind)
+	return n
+}
+
+// reviewNotice asks the stages about a DSN; ok is false if they want none.
+func (q *Queue) reviewNotice(ctx context.Context, notice *Entry, content mail.Content) (now mail.Content, ok bool) {
+	if q.Hooks == nil {
+		return content, true
 	}
-	return nil
+	tx := notice.transaction(content)
+	switch q.Hooks.Notice(ctx, tx) {
+	case mail.Discard:
+		return nil, false
+	case mail.Quarantine:
+		notice.Held = tx.Hold
+	}
+	notice.Notes = tx.QueuedNotes
+	return tx.Content, true
 }
 
 // describe says what the DSN is to tell.
-func (q *Queue) describe(id mail.QueueID, e *Entry, content mail.Content, now time.Time, about []outcome) *dsn.Report {
+func (q *Queue) describe(id mail.QueueID, e *Entry, to mail.Path, content mail.Content, kind NoticeKind, about []outcome, now time.Time) *dsn.Report {
 	r := &dsn.Report{
 		ID:           id,
 		Date:         now,
 		ReportingMTA: q.Hostname,
+		To:           to,
+		Postmaster:   kind == NoticeDoubleBounce,
 		Original:     e.ID,
 		Envelope:     e.Envelope,
 		Arrival:      e.Received,
@@ -121,7 +173,8 @@ func (q *Queue) describe(id mail.QueueID, e *Entry, content mail.Content, now ti
 		r.Recipients = append(r.Recipients, dsn.Recipient{
 			Recipient:   o.rcpt,
 			Result:      o.result,
-			LastAttempt: now,
+			Attempts:    e.Attempts,
+			LastAttempt: o.at(now),
 			RetryUntil:  e.Received.Add(q.ExpireAfter),
 		})
 	}

@@ -32,8 +32,10 @@
 //
 // A message is answered 250 only after [Store.Put]. From then on each of its
 // recipients is delivered, relayed, reported in a DSN, held, or still in the
-// store. A DSN is in the store before the entry it speaks of loses the
-// recipient, so a crash between the two sends it twice and never not at all.
+// store. The DSN comes into the store in the step in which the entry that it
+// speaks of loses the recipient, so that a crash neither loses it nor sends it
+// twice; and one that cannot be delivered itself goes to the postmaster, or is
+// held.
 package queue
 
 import (
@@ -77,6 +79,7 @@ type Queue struct {
 	Window      int            // fresh messages in memory, waiting for their first attempt; negative: none
 	Lease       time.Duration  // of an active entry; renewed while this process lives
 	Grace       time.Duration  // for attempts in flight once Run is cancelled
+	Postmaster  mail.Path      // is told of DSNs that cannot be delivered; null: those are held
 	Observer    Observer       // may be nil
 	Hooks       Hooks          // nil: nobody is asked
 	Standing    Standing       // nil: there are no standing orders
@@ -93,6 +96,8 @@ type Queue struct {
 	fresh   chan task     // from Enqueue, straight to a worker
 	claimed chan task     // from the scheduler
 
+	warnings warnings
+
 	mu       sync.Mutex              // guards what follows; never held during I/O
 	running  bool                    // Run takes fresh tasks
 	reserved int                     // places of fresh that are taken or will be
@@ -103,7 +108,7 @@ type Queue struct {
 type Observer interface {
 	Queued(size int64)                                                   // one message accepted; DSNs too
 	Attempted(nextHop string, outcome mail.Outcome, delay time.Duration) // one recipient; delay since the message was received
-	Notified(action string)                                              // one DSN put into the queue: failed, delayed, success
+	Notified(kind string)                                                // one DSN put into the queue: a [NoticeKind]
 }
 
 // A task is an entry on its way to a worker.
@@ -188,6 +193,14 @@ type newcomer struct {
 	more     []any     // for the log
 }
 
+// date makes a newcomer due now, and its lease last from now.
+func (q *Queue) date(n *newcomer) {
+	n.entry.Due = time.Now()
+	if n.straight {
+		n.until = n.entry.Due.Add(q.Lease)
+	}
+}
+
 // newcomer reads small content into memory and reserves a place, which is the
 // caller's to give back if the entry is not stored.
 func (q *Queue) newcomer(e *Entry, content mail.Content, more ...any) (*newcomer, error) {
@@ -202,11 +215,8 @@ func (q *Queue) newcomer(e *Entry, content mail.Content, more ...any) (*newcomer
 		n.task.content = n.content
 	}
 	e.Size = content.Size()
-	e.Due = time.Now()
 	n.straight = e.Held == "" && q.reserve()
-	if n.straight {
-		n.until = e.Due.Add(q.Lease)
-	}
+	q.date(n)
 	return n, nil
 }
 
@@ -215,6 +225,9 @@ func (q *Queue) welcome(ctx context.Context, n *newcomer) {
 	q.logQueued(n.entry, n.more...)
 	if q.Observer != nil {
 		q.Observer.Queued(n.entry.Size)
+		if n.entry.Notice != "" {
+			q.Observer.Notified(string(n.entry.Notice))
+		}
 	}
 	switch {
 	case n.straight && n.entry.Lease.Token == 0: // the store keeps it back
