@@ -154,6 +154,7 @@ var allowed = map[string]string{
 	"mta/internal/relay":            "golang.org/x/net/idna mta/internal/mail mta/internal/parallel mta/internal/smtp mta/internal/smtpc sdk/mimetree",
 	"mta/internal/relay/dane":       "",
 	"mta/internal/relay/dnssec":     "github.com/miekg/dns mta/internal/relay/dane",
+	"mta/internal/relay/sts":        "github.com/google/renameio/v2 golang.org/x/sync/singleflight",
 	"mta/internal/report":           "mta/internal/mail sdk/mimetree",
 	"mta/internal/script":           "mta/internal/linker sdk sdk/abi sdk/bundle",
 	"mta/internal/sessions":         "",
