@@ -10,6 +10,8 @@ package config
 import (
 	"net/netip"
 	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
 )
 
 //go:generate go test -run TestGenerated -update .
@@ -17,21 +19,22 @@ import (
 // A Config is one pipeline.yaml. Whoever has one may read it from any
 // goroutine; nobody changes it.
 type Config struct {
-	File     string    // the name it was loaded by
-	Dir      string    // its folder; relative paths in the file are relative to it
-	Hostname string    // in the greeting, Received: and DSNs
-	State    string    // folder of everything the server writes; joined to Dir
-	Listen   Listen    //
-	TLS      TLS       //
-	Domains  []Domain  // in the order of the file
-	Accounts []Account // in the order of the file
-	Relay    Relay     //
-	Queue    Queue     //
-	Plugins  []Plugin  // in the order of the file
-	Pipeline []Stage   // in the order of the file, which is the order of running
-	Limits   Limits    //
-	Log      Log       //
-	Tests    []Test    // in the order of the file
+	File       string    // the name it was loaded by
+	Dir        string    // its folder; relative paths in the file are relative to it
+	Hostname   string    // in the greeting, Received: and DSNs
+	State      string    // folder of everything the server writes; joined to Dir
+	Listen     Listen    //
+	TLS        TLS       //
+	Domains    []Domain  // in the order of the file
+	Postmaster mail.Path // the address in the file; null: it says nothing
+	Accounts   []Account // in the order of the file
+	Relay      Relay     //
+	Queue      Queue     //
+	Plugins    []Plugin  // in the order of the file
+	Pipeline   []Stage   // in the order of the file, which is the order of running
+	Limits     Limits    //
+	Log        Log       //
+	Tests      []Test    // in the order of the file
 
 	places map[string]Pos // where each value stands, by its path
 }
@@ -68,8 +71,18 @@ func (t TLS) Enabled() bool { return t.Cert != "" }
 
 // A Domain is one that mail is delivered for here.
 type Domain struct {
-	Name    string   // lower case
-	Deliver Endpoint // Scheme mailbox, lmtp or smtp
+	Name       string    // lower case
+	Deliver    Endpoint  // Scheme mailbox, lmtp or smtp
+	Postmaster mail.Path // the account that has its mail for postmaster; null: the first of the domain's
+}
+
+// DoubleBounces is who is told of notifications that cannot be delivered: the
+// postmaster, or else that of the first domain; null: nobody.
+func (c *Config) DoubleBounces() mail.Path {
+	if c.Postmaster.IsNull() && len(c.Domains) > 0 {
+		return mail.Path{Local: "postmaster", Domain: c.Domains[0].Name}
+	}
+	return c.Postmaster
 }
 
 // An Account owns mailboxes and can log in.

@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
 )
 
 const (
@@ -24,6 +26,8 @@ func file() object[Config] {
 			"The server's certificate. With it, STARTTLS and STLS are offered, and the listeners that begin with TLS can be used."),
 		field("domains", domains(), func(c *Config) *[]Domain { return &c.Domains },
 			"The domains that mail is delivered for here."),
+		field("postmaster", mailAddress(), func(c *Config) *mail.Path { return &c.Postmaster },
+			"Who gets what can be returned to nobody: notifications, and other messages with the null reverse-path, that cannot be delivered. Left out: `postmaster` at the first of `domains`; where there is none they are held in the queue."),
 		field("accounts", accounts(), func(c *Config) *[]Account { return &c.Accounts },
 			"Who can log in and has mailboxes, besides those of `mta account`."),
 		field("relay", relayKeys(), func(c *Config) *Relay { return &c.Relay },
@@ -85,6 +89,8 @@ func domains() dict[Domain] {
 		elem: object[Domain]{keys: []key[Domain]{
 			field("deliver", deliver, func(d *Domain) *Endpoint { return &d.Deliver },
 				"Where its mail goes: `mailbox` (here), or another server by LMTP or SMTP."),
+			field("postmaster", mailAddress(), func(d *Domain) *mail.Path { return &d.Postmaster },
+				"The account that gets the mail for `postmaster` of this domain, unless that is an account itself. Left out: the first account of the domain."),
 		}},
 	}
 }

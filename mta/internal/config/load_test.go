@@ -60,11 +60,12 @@ func TestEveryKeyIsRead(t *testing.T) {
 			POP3: loopback(2110), POP3S: []Address{}, IMAP: []Address{{"localhost", 2143}}, IMAPS: []Address{}, HTTP: loopback(0),
 		},
 		Domains: []Domain{
-			{"hamburger.edu", Endpoint{Scheme: "mailbox"}},
-			{"lists.hamburger.edu", Endpoint{Scheme: "lmtp", Host: "127.0.0.1", Port: 24}},
-			{"old.example", Endpoint{Scheme: "smtp", Host: "mx.old.example", Port: 25}},
+			{"hamburger.edu", Endpoint{Scheme: "mailbox"}, mail.Path{Local: "alice", Domain: "hamburger.edu"}},
+			{Name: "lists.hamburger.edu", Deliver: Endpoint{Scheme: "lmtp", Host: "127.0.0.1", Port: 24}},
+			{Name: "old.example", Deliver: Endpoint{Scheme: "smtp", Host: "mx.old.example", Port: 25}},
 		},
-		Accounts: []Account{{"bob@hamburger.edu", "$argon2id$x"}, {"alice@hamburger.edu", "$argon2id$fromfile"}},
+		Postmaster: mail.Path{Local: "admin", Domain: "hamburger.edu"},
+		Accounts:   []Account{{"bob@hamburger.edu", "$argon2id$x"}, {"alice@hamburger.edu", "$argon2id$fromfile"}},
 		Relay: Relay{
 			Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 			Routes: []Route{
@@ -411,5 +412,17 @@ func TestTheStateFolderIsReadFromAFileThatIsWrongElsewhere(t *testing.T) {
 	write(t, file, []byte("state: [x]\n"))
 	if _, err := State(file); err == nil || err.Error() != file+":1:8: state: is a list; write the path of a folder" {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestDoubleBounces(t *testing.T) {
+	for _, tt := range []struct{ file, want string }{
+		{"", ""},
+		{"domains: {hamburger.edu: , crepes.fr: }\n", "postmaster@hamburger.edu"},
+		{"domains: {hamburger.edu: }\npostmaster: '\"a b\"@example.org'\n", `"a b"@example.org`},
+	} {
+		if got := load(t, "hostname: mx.hamburger.edu\n"+tt.file).DoubleBounces().String(); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.file, got, tt.want)
+		}
 	}
 }

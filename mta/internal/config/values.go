@@ -92,6 +92,24 @@ func parseDomain(s string) (string, error) {
 	return s, nil
 }
 
+// mailAddress is a mailbox with its domain.
+func mailAddress() scalar[mail.Path] {
+	return scalar[mail.Path]{
+		words: "mail address", want: "an address such as postmaster@hamburger.edu",
+		schema: schema{Pattern: `^.+@.+$`},
+		parse: func(s string) (mail.Path, error) {
+			p, err := mail.ParsePath(s)
+			switch {
+			case err != nil:
+				return mail.Path{}, err
+			case p.IsNull(), p.Domain == "":
+				return mail.Path{}, errNoDomain
+			}
+			return p, nil
+		},
+	}
+}
+
 // path is a file or folder, relative to the file's folder.
 func path(words string) scalar[string] {
 	k := text(words)

@@ -39,7 +39,7 @@ func (s *Server) newDirectory(cfg *config.Config) (*account.Directory, error) {
 func accountConfig(cfg *config.Config) account.Config {
 	var c account.Config
 	for _, d := range cfg.Domains {
-		domain := account.Domain{Name: d.Name}
+		domain := account.Domain{Name: d.Name, Postmaster: d.Postmaster.String()}
 		if d.Deliver.Scheme != "mailbox" {
 			domain.Hop = &mail.NextHop{
 				Host: d.Deliver.Host, Port: int(d.Deliver.Port), NoMX: true, LMTP: d.Deliver.Scheme == "lmtp",

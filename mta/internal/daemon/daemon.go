@@ -154,6 +154,7 @@ func (s *Server) open(ctx context.Context) error {
 		WarnAfter:   s.cfg.Queue.WarnAfter,
 		ExpireAfter: s.cfg.Queue.ExpireAfter,
 		Concurrency: s.cfg.Queue.Concurrency,
+		Postmaster:  s.cfg.DoubleBounces(),
 		Observer:    s.metrics.Queue(),
 		Hooks:       &s.current,
 	}

@@ -137,6 +137,7 @@ func needRestart(running, next *config.Config) []string {
 		{"listen", running.Listen, next.Listen},
 		{"limits", running.Limits, next.Limits},
 		{"queue", running.Queue, next.Queue},
+		{"postmaster", running.DoubleBounces(), next.DoubleBounces()},
 		{"relay.allow", running.Relay.Allow, next.Relay.Allow},
 		{"log", running.Log, next.Log},
 		{"tls (added or removed)", running.TLS.Enabled(), next.TLS.Enabled()},
