@@ -18,6 +18,12 @@ func (f *Filter) chooses(rcpt *mail.Recipient) bool {
 		(f.Domain == "" || glob(f.Domain, rcpt.Path.Domain))
 }
 
+// Covers tells whether f is about mail from one path to another, as far as From,
+// To and Domain say.
+func (f *Filter) Covers(reversePath, rcpt mail.Path) bool {
+	return (f.From == "" || glob(f.From, orNull(reversePath))) && f.chooses(&mail.Recipient{Path: rcpt})
+}
+
 // IsZero tells whether f chooses all messages.
 func (f *Filter) IsZero() bool {
 	return len(f.IDs) == 0 && f.From == "" && f.To == "" && f.Domain == "" && f.Lane == "" && f.Reason == "" && f.Before.IsZero() && f.State == ""
