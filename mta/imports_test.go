@@ -163,6 +163,7 @@ var allowed = map[string]string{
 	"mta/internal/smtpc":            "github.com/emersion/go-sasl mta/internal/mail mta/internal/smtp",
 	"mta/internal/smtpc/smtpctest":  "",
 	"mta/internal/smtpd":            "github.com/emersion/go-sasl github.com/emersion/go-smtp mta/internal/mail mta/internal/sasl mta/internal/sessions mta/internal/smtp",
+	"mta/internal/standing":         "mta/internal/mail mta/internal/queue sdk/host",
 	"mta/internal/testpeer":         "",
 	"mta/internal/testpeer/dnstest": "github.com/miekg/dns",
 	"mta/internal/toolchain":        "github.com/google/renameio/v2 mta/internal/script sdk",

@@ -16,10 +16,13 @@ const returned = "Returned by the operator"
 // comes into the store as they go.
 func (o *operation) bounce(ctx context.Context, e *Entry) error {
 	if e.Damaged {
-		return errors.New("its record is damaged, so nobody knows the sender; it can be dropped")
+		return errDamaged
 	}
 	content, err := o.q.Store.Content(ctx, e.ID)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return errGone
+	case err != nil:
 		return fmt.Errorf("read content: %w", err)
 	}
 	text := returned
@@ -54,7 +57,7 @@ func (o *operation) finish(ctx context.Context, e *Entry, content mail.Content, 
 	more := o.q.notify(context.WithoutCancel(ctx), e, content, s, now)
 	if len(s.keep) > left {
 		o.q.dismiss(more)
-		return errors.New("nobody can be told, so it stays; it can be dropped")
+		return errUntold
 	}
 	done := chosen(e, s)
 	o.q.conclude(e, s, now)
@@ -68,9 +71,6 @@ func (o *operation) finish(ctx context.Context, e *Entry, content mail.Content, 
 	o.q.logOperated(events[o.order.Do], o.order.Who, done)
 	return nil
 }
-
-// events are the lines of messages that are gone, or of what is.
-var events = map[Action]string{Bounce: "returned", Drop: "dropped"}
 
 // removed removes the whole entry.
 func (o *operation) removed(ctx context.Context, e *Entry) error {

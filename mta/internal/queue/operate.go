@@ -53,14 +53,32 @@ type Order struct {
 type Change struct {
 	Changed int                    // messages that were changed
 	Active  int                    // messages that were chosen and left alone: an attempt is under way
+	Refused int                    // messages that it cannot be done to; the log says why
 	Failed  map[mail.QueueID]error // why, of those that Filter.IDs names and that were not changed
 }
 
 // errSkip says of an entry that there is nothing to do.
 var errSkip = errors.New("nothing to do")
 
-// errLeft says that no recipient is chosen.
+// errLeft says that an entry is not chosen, once it was looked at.
 var errLeft = errors.New("it does not fit the filter")
+
+// events are the lines of messages.
+var events = map[Action]string{
+	Retry: "retried", Hold: "held", Release: "released", Flush: "retried", Reroute: "rerouted", Bounce: "returned", Drop: "dropped",
+}
+
+// A refusal says why an action cannot be done to one entry. The others are no
+// worse off.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+const (
+	errDamaged refusal = "its record is damaged; it can be dropped"
+	errUntold  refusal = "nobody can be told, so it stays; it can be dropped"
+	errGone    refusal = "its content is not there; it can be dropped"
+)
 
 // List returns up to max entries that match f, with IDs after the one given, in
 // the order of their IDs, which is that of their age. Less than max means that
@@ -220,7 +238,7 @@ func (o *operation) take(ctx context.Context, id mail.QueueID) error {
 		return nil
 	}
 	back := o.q.Store.Extend(context.WithoutCancel(ctx), id, lease.Token, time.Time{})
-	if errors.Is(err, errSkip) || errors.Is(err, errLeft) {
+	if _, refused := errors.AsType[refusal](err); refused || errors.Is(err, errSkip) || errors.Is(err, errLeft) {
 		o.left(id, err)
 		return back
 	}
@@ -240,6 +258,10 @@ func (o *operation) left(id mail.QueueID, why error) {
 	if errors.Is(why, ErrActive) {
 		o.change.Active++
 	}
+	if _, refused := errors.AsType[refusal](why); refused {
+		o.change.Refused++
+		o.q.Log.Warn("not "+events[o.order.Do], "queue_id", id, "who", o.order.Who, "err", why)
+	}
 	if len(o.order.Filter.IDs) > 0 && !errors.Is(why, errSkip) {
 		o.change.Failed[id] = why
 	}
@@ -247,7 +269,7 @@ func (o *operation) left(id mail.QueueID, why error) {
 
 // log has the line of the command. Those of the messages are there already.
 func (o *operation) log(err error) {
-	attrs := []any{"action", o.order.Do, "who", o.order.Who, "filter", o.order.Filter.String(), "changed", o.change.Changed, "active", o.change.Active}
+	attrs := []any{"action", o.order.Do, "who", o.order.Who, "filter", o.order.Filter.String(), "changed", o.change.Changed, "active", o.change.Active, "refused", o.change.Refused}
 	if o.order.Reason != "" {
 		attrs = append(attrs, "reason", o.order.Reason)
 	}
@@ -264,13 +286,13 @@ func (o *operation) log(err error) {
 // retry makes e due now, whatever it waits for.
 func (o *operation) retry(ctx context.Context, e *Entry) error {
 	if e.Damaged {
-		return errSkip
+		return errDamaged
 	}
 	e.Held, e.Failures, e.Due = "", 0, time.Now()
 	for i := range e.Envelope.Recipients {
 		e.Envelope.Recipients[i].RetryAt = time.Time{}
 	}
-	return o.update(ctx, e, "retried")
+	return o.update(ctx, e)
 }
 
 func (o *operation) hold(ctx context.Context, e *Entry) error {
@@ -278,13 +300,13 @@ func (o *operation) hold(ctx context.Context, e *Entry) error {
 		return errSkip
 	}
 	e.Held = cmp.Or(o.order.Reason, "held by "+o.order.Who)
-	return o.update(ctx, e, "held")
+	return o.update(ctx, e)
 }
 
 // reroute sets where the chosen recipients go. A held message stays held.
 func (o *operation) reroute(ctx context.Context, e *Entry) error {
 	if e.Damaged {
-		return errSkip
+		return errDamaged
 	}
 	for i := range e.Envelope.Recipients {
 		if rcpt := &e.Envelope.Recipients[i]; o.order.Filter.chooses(rcpt) {
@@ -295,15 +317,15 @@ func (o *operation) reroute(ctx context.Context, e *Entry) error {
 		}
 	}
 	e.Due = time.Now()
-	return o.update(ctx, e, "rerouted")
+	return o.update(ctx, e)
 }
 
 // update stores what an operator changed.
-func (o *operation) update(ctx context.Context, e *Entry, event string) error {
+func (o *operation) update(ctx context.Context, e *Entry) error {
 	if err := o.q.Store.Update(ctx, e); err != nil {
 		return err
 	}
-	o.q.logOperated(event, o.order.Who, e)
+	o.q.logOperated(events[o.order.Do], o.order.Who, e)
 	o.q.poke()
 	return nil
 }

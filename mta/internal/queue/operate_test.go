@@ -54,7 +54,7 @@ func TestOperator(t *testing.T) {
 			t.Errorf("release: %d, %v; attempts %+v", released, err, got)
 		}
 		b.stop()
-		for _, event := range []string{"retried", "held", "dropped"} {
+		for _, event := range []string{"retried", "held", "released", "dropped"} {
 			if !strings.Contains(b.log.String(), "msg="+event+" queue_id=") || !strings.Contains(b.log.String(), "who=root") {
 				t.Errorf("%q is not logged:\n%s", event, b.log)
 			}
@@ -123,10 +123,30 @@ func TestOperatorBouncesWhomTheFilterChooses(t *testing.T) {
 			t.Errorf("bounce of the rest: %d, %v", n, err)
 		}
 		b.stop()
-		for _, want := range []string{"msg=returned queue_id=" + string(id) + " who=root", `msg=operated action=bounce who=root filter="domain=\"hamburger.edu\"" changed=1 active=0 reason="no such firm"`} {
+		for _, want := range []string{"msg=returned queue_id=" + string(id) + " who=root", `msg=operated action=bounce who=root filter="domain=\"hamburger.edu\"" changed=1 active=0 refused=0 reason="no such firm"`} {
 			if !strings.Contains(b.log.String(), want) {
 				t.Errorf("%q is not logged:\n%s", want, b.log)
 			}
+		}
+	})
+}
+
+// A report that cannot be delivered has no sender to return it to.
+func TestWhatNobodyCanBeToldOfStaysAndTheOthersGo(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.decide = always(deferred)
+		report := b.enqueue(transaction("", "bob@hamburger.edu"))
+		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
+		c, err := b.q.Operate(ctx, queue.Order{Do: queue.Bounce, Who: "root", Filter: queue.Filter{Domain: "hamburger.edu"}})
+		if c.Changed != 1 || c.Refused != 1 || err != nil {
+			t.Errorf("%+v, %v", c, err)
+		}
+		c, err = b.q.Operate(ctx, queue.Order{Do: queue.Bounce, Who: "root", Filter: queue.Filter{IDs: []mail.QueueID{report}}})
+		if c.Changed != 0 || c.Failed[report] == nil || err != nil {
+			t.Errorf("by ID: %+v, %v", c, err)
+		}
+		if e, err := b.q.Show(ctx, report); err != nil || e.State(time.Now()) != queue.Waiting || len(e.Envelope.Recipients) != 1 {
+			t.Errorf("%+v, %v", e, err)
 		}
 	})
 }
