@@ -64,6 +64,8 @@ type Set struct {
 	relayed          *prometheus.CounterVec
 	relayTime        prometheus.Histogram
 	relayConnections *prometheus.CounterVec
+	relayTLS         *prometheus.CounterVec
+	relayUnanswered  prometheus.Counter
 
 	reloads *prometheus.CounterVec
 	loaded  prometheus.Gauge
@@ -109,6 +111,8 @@ func New(version string) *Set {
 	s.relayed = s.counter("mta_relay_attempts_total", "Attempts to relay to a recipient, by outcome.", "outcome")
 	s.relayTime = s.histogram("mta_relay_attempt_seconds", "How long an attempt to relay took.", slowBuckets).WithLabelValues().(prometheus.Histogram)
 	s.relayConnections = s.counter("mta_relay_connections_total", "Connections used to relay: new ones, and those used again.", "reused")
+	s.relayTLS = s.counter("mta_relay_tls_total", "TLS with hosts that DNS named, by whose policy (tlsa, sts, no-policy-found) and what failed (a result type of RFC 8460, or none).", "policy", "failure")
+	s.relayUnanswered = s.counter("mta_relay_unanswered_total", "Recipients whose next hop got the whole message and did not answer: each may get it twice.").WithLabelValues()
 
 	s.reloads = s.counter("mta_reloads_total", "Reloads of the pipeline file, by result: ok or refused.", "result")
 	s.loaded = s.gauge("mta_pipeline_loaded_timestamp_seconds", "When the pipeline in use was loaded.").WithLabelValues()

@@ -63,6 +63,9 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	s.Queue().Notified("failed")
 	s.Relay().Connected("mx.example.org:25", true)
 	s.Relay().Attempted("mx.example.org:25", mail.Relayed, time.Second)
+	s.Relay().Secured("sts", "")
+	s.Relay().Secured("tlsa", "dnssec-invalid")
+	s.Relay().Unanswered("mx.example.org:25")
 	s.Reloaded(false, time.Time{})
 	s.Reloaded(true, time.Unix(1000, 0))
 	got := read(t, s)
@@ -85,6 +88,9 @@ func TestWhatHappensIsCounted(t *testing.T) {
 		`mta_stage_seconds_count{stage="stamp"} 1`,
 		`mta_mailbox_deliveries_total{outcome="delivered"} 1`,
 		`mta_mailbox_deliveries_total{outcome="deferred"} 1`,
+		`mta_relay_tls_total{failure="none",policy="sts"} 1`,
+		`mta_relay_tls_total{failure="dnssec-invalid",policy="tlsa"} 1`,
+		`mta_relay_unanswered_total 1`,
 		`mta_queued_total 1`,
 		`mta_queued_bytes_total 4096`,
 		`mta_attempts_total{outcome="deferred"} 1`,

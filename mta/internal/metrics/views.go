@@ -162,6 +162,19 @@ func (v Relay) Attempted(_ string, outcome mail.Outcome, took time.Duration) {
 	v.set.relayTime.Observe(took.Seconds())
 }
 
+// Secured counts TLS with a host that DNS named. Both labels are words of
+// RFC 8460; no failure is "none".
+func (v Relay) Secured(policy, failure string) {
+	if failure == "" {
+		failure = "none"
+	}
+	v.set.relayTLS.WithLabelValues(policy, failure).Inc()
+}
+
+// Unanswered counts a recipient whose next hop may have a message that it did
+// not answer for.
+func (v Relay) Unanswered(string) { v.set.relayUnanswered.Inc() }
+
 // known is the outcome as a label; the zero one counts as deferred.
 func known(o mail.Outcome) string {
 	switch o {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/relay/sts"
 	"github.com/wasmta/wasmta/mta/internal/smtp"
 	"github.com/wasmta/wasmta/mta/internal/smtpc"
 )
@@ -24,6 +26,9 @@ type job struct {
 	results []mail.Result // of the whole message
 	pending []int         // recipients, by their place in the envelope
 
+	need need        // of the connection
+	sts  *sts.Policy // the one in force; nil: none
+
 	tried   map[netip.AddrPort]bool
 	session bool         // some host got as far as MAIL
 	missed  *mail.Result // of hosts that did not; a temporary one stays
@@ -38,6 +43,9 @@ func (r *Relay) attempt(ctx context.Context, m *mail.Message, b *body, g group, 
 		res := &results[i]
 		if res.NextHop == "" {
 			res.NextHop = nameOf(g.hop)
+		}
+		if r.Observer != nil && res.Unanswered {
+			r.Observer.Unanswered(res.NextHop)
 		}
 		if r.Observer != nil {
 			r.Observer.Attempted(res.NextHop, res.Outcome, time.Since(start))
@@ -60,7 +68,8 @@ func (j *job) run(ctx context.Context) {
 	}
 	defer j.leave(p)
 	j.peer = p
-	if c := j.reuse(key{hop: j.hop}); c != nil {
+	j.needs(ctx)
+	if c := j.reuse(key{j.hop, j.need}); c != nil {
 		j.use(ctx, c, true)
 		if len(j.pending) == 0 {
 			return
@@ -107,13 +116,13 @@ func (j *job) settle(res mail.Result) {
 // tryHosts tries one host after the other until no recipient is pending. It
 // returns the result of those that no host was reached for.
 func (j *job) tryHosts(ctx context.Context) *mail.Result {
-	hosts, failed := j.hosts(ctx, j.hop)
+	hosts, secure, failed := j.hosts(ctx, j.hop)
 	if failed != nil {
 		j.miss(*failed)
 	}
 	left := or(j.MaxAddresses, DefaultMaxAddresses)
-	for _, host := range hosts {
-		if !j.tryHost(ctx, host, &left) {
+	for _, name := range hosts {
+		if !j.tryHost(ctx, target{name: name, secure: secure}, &left) {
 			break
 		}
 	}
@@ -130,37 +139,47 @@ func (j *job) tryHosts(ctx context.Context) *mail.Result {
 
 // tryHost tries the addresses of host until a session was had with one, and
 // tells whether there is reason to try another host.
-func (j *job) tryHost(ctx context.Context, host string, left *int) bool {
-	addrs, err := j.addresses(ctx, j.hop, host)
+func (j *job) tryHost(ctx context.Context, host target, left *int) bool {
+	addrs, bases, err := j.addresses(ctx, j.hop, host.name)
 	if err != nil {
-		j.miss(nameless(j.hop, host, err))
+		j.miss(nameless(j.hop, host.name, err))
 		return ctx.Err() == nil
 	}
-	for i := 0; i < len(addrs); i++ {
-		addr := addrs[i]
-		if j.tried[addr] {
-			continue
-		}
+	if host.secure && !j.hop.NoDANE {
+		host.bases = bases
+	}
+	d, failed := j.demandOf(ctx, host)
+	if failed != nil {
+		j.miss(*failed)
+		return ctx.Err() == nil
+	}
+	addrs = slices.DeleteFunc(addrs, func(a netip.AddrPort) bool { return j.tried[a] })
+	for len(addrs) > 0 {
 		if *left--; *left < 0 || ctx.Err() != nil {
 			break
 		}
-		c, err := j.connect(ctx, j.hop, host, addr)
+		c, used, err := j.connect(ctx, d, host.name, addrs)
 		if err != nil {
-			j.logger().Debug("next hop not reached", "next_hop", where(host, addr), "address", addr, "err", err)
-			j.miss(j.notReached(host, addr, err))
+			j.logger().Debug("next hop not reached", "next_hop", where(host.name, addrs[0]), "address", addrs[0], "err", err)
+			j.miss(j.notReached(host.name, addrs[0], err))
+			addrs = addrs[used:]
 			continue
 		}
+		addrs = slices.DeleteFunc(addrs, func(a netip.AddrPort) bool { return a == c.addr })
 		j.up(j.peer)
 		if !j.use(ctx, c, false) {
 			break
 		}
-		i-- // the same address once more
+		addrs = slices.Insert(addrs, 0, c.addr) // the same address once more
 	}
 	return len(j.pending) > 0 && *left > 0 && ctx.Err() == nil
 }
 
 func (j *job) notReached(host string, addr netip.AddrPort, err error) mail.Result {
 	name := where(host, addr)
+	if errors.Is(err, errNoRequireTLS) || j.need.requireTLS && errors.Is(err, smtpc.ErrNoTLS) {
+		return requiresTLS(name, err)
+	}
 	if !errors.Is(err, errSelf) {
 		return unreached(name, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wasmta/wasmta/mta/internal/relay/dane"
 	"github.com/wasmta/wasmta/mta/internal/smtpc"
 )
 
@@ -17,51 +18,71 @@ import (
 // show was looked up: DNS may say something else by then.
 const policyAge = 5 * time.Minute
 
-// connect opens a connection to one address of host. Where TLS is welcome but
-// not required and fails, it does without on a second connection: plain text
-// is what there was before STARTTLS (RFC 7435 §3).
-func (r *Relay) connect(ctx context.Context, hop Hop, host string, addr netip.AddrPort) (*connection, error) {
-	c, err := r.open(ctx, hop, host, addr, hop.TLS)
-	if _, failed := errors.AsType[*smtpc.TLSError](err); failed && hop.TLS == smtpc.TLSOpportunistic && ctx.Err() == nil {
-		r.logger().Debug("TLS failed, going on in plain text", "next_hop", where(host, addr), "err", err)
-		c, err = r.open(ctx, hop, host, addr, smtpc.TLSNone)
+// connect opens a connection to the first of addrs, or the second if that is of
+// the other family and does better. Where TLS fails and the demand allows less,
+// it does with less on another connection. On error it tells how many of addrs
+// there is no point in trying again.
+func (j *job) connect(ctx context.Context, d *demand, host string, addrs []netip.AddrPort) (c *connection, used int, err error) {
+	addr, other := addrs[0], netip.AddrPort{}
+	if len(addrs) > 1 && addrs[1].Addr().Is4() != addr.Addr().Is4() && !j.isSelf(addrs[1]) {
+		other = addrs[1]
 	}
-	return c, err
+	for {
+		var way dialed
+		c, way, err = j.open(ctx, d, host, addr, other)
+		used = 1
+		if way.both {
+			used = 2
+		}
+		_, failed := errors.AsType[*smtpc.TLSError](err)
+		if !failed || d.next == nil || ctx.Err() != nil {
+			return c, used, err
+		}
+		j.logger().Debug("TLS failed, going on with less", "next_hop", where(host, addr), "err", err)
+		d, addr, other = d.next, way.addr, netip.AddrPort{}
+	}
 }
 
-func (r *Relay) open(ctx context.Context, hop Hop, host string, addr netip.AddrPort, mode smtpc.TLSMode) (*connection, error) {
-	if r.Self != nil && r.Self(addr) {
-		return nil, errSelf
+func (r *Relay) isSelf(addr netip.AddrPort) bool { return r.Self != nil && r.Self(addr) }
+
+// open opens a connection that shows what d demands.
+func (j *job) open(ctx context.Context, d *demand, host string, addr, other netip.AddrPort) (*connection, dialed, error) {
+	if j.isSelf(addr) {
+		return nil, dialed{addr: addr}, errSelf
 	}
-	release, err := r.pool.place(or(r.MaxConnections, DefaultMaxConnections))
+	release, err := j.pool.place(or(j.MaxConnections, DefaultMaxConnections))
 	if err != nil {
-		return nil, err
+		return nil, dialed{addr: addr}, err
 	}
-	conn, err := r.talk(ctx, hop, host, addr, mode)
+	way := j.dialEither(ctx, addr, other)
+	if way.err != nil {
+		release()
+		return nil, way, way.err
+	}
+	conn, err := j.talk(ctx, d, host, way.conn)
+	j.reportTLS(d, host, way.addr.Addr(), conn, err)
 	if err != nil {
 		release()
-		return nil, err
+		return nil, way, err
 	}
 	state, _ := conn.TLS()
-	r.logger().Debug("connected", "next_hop", where(host, addr), "address", addr, "tls", state.Version != 0, "greeting_name", conn.Offer().Name)
-	return &connection{Conn: conn, key: key{hop: hop}, name: where(host, addr), addr: addr, good: time.Now().Add(policyAge), released: release}, nil
+	j.logger().Debug("connected", "next_hop", where(host, way.addr), "address", way.addr, "tls", state.Version != 0, "policy", d.by, "greeting_name", conn.Offer().Name)
+	return &connection{
+		Conn: conn, key: key{j.hop, j.need}, name: where(host, way.addr), addr: way.addr, good: time.Now().Add(policyAge), released: release,
+	}, way, nil
 }
 
-// talk connects and talks up to where MAIL may come.
-func (r *Relay) talk(ctx context.Context, hop Hop, host string, addr netip.AddrPort, mode smtpc.TLSMode) (*smtpc.Conn, error) {
-	raw, err := r.dial(ctx, addr)
-	if err != nil {
-		return nil, err
-	}
+// talk talks on raw up to where MAIL may come.
+func (j *job) talk(ctx context.Context, d *demand, host string, raw net.Conn) (*smtpc.Conn, error) {
 	cfg := smtpc.Config{
-		Hostname: r.Hostname,
-		LMTP:     hop.Scheme == LMTP,
-		Mode:     mode,
-		TLS:      r.tls(host, hop.Verify),
-		Timeouts: r.Timeouts,
+		Hostname: j.Hostname,
+		LMTP:     j.hop.Scheme == LMTP,
+		Mode:     d.mode,
+		TLS:      j.tls(host, d),
+		Timeouts: j.Timeouts,
 	}
-	if hop.User != "" {
-		cfg.Auth = &smtpc.Credentials{User: hop.User, Password: hop.Password}
+	if j.hop.User != "" {
+		cfg.Auth = &smtpc.Credentials{User: j.hop.User, Password: j.hop.Password}
 	}
 	conn, err := smtpc.Open(ctx, raw, cfg)
 	if err != nil {
@@ -69,9 +90,13 @@ func (r *Relay) talk(ctx context.Context, hop Hop, host string, addr netip.AddrP
 	}
 	// Found by DNS and has our name: that is us behind another address
 	// (RFC 5321 §5.1). A host that an operator names may share our name.
-	if hop.Scheme == MX && strings.EqualFold(conn.Offer().Name, r.Hostname) {
+	if j.hop.Scheme == MX && strings.EqualFold(conn.Offer().Name, j.Hostname) {
 		conn.Close()
 		return nil, errSelf
+	}
+	if j.need.requireTLS && !conn.Offer().Has("REQUIRETLS") {
+		conn.Close()
+		return nil, errNoRequireTLS
 	}
 	return conn, nil
 }
@@ -86,15 +111,20 @@ func (r *Relay) dial(ctx context.Context, addr netip.AddrPort) (net.Conn, error)
 	return d.DialContext(ctx, "tcp", addr.String())
 }
 
-func (r *Relay) tls(host string, verify bool) *tls.Config {
+// tls is what a handshake with host has to come to. Without verification TLS
+// still keeps out who only listens; a host found by DNS proves nothing by a name
+// that DNS gave it.
+func (r *Relay) tls(host string, d *demand) *tls.Config {
 	cfg := r.TLS.Clone()
 	if cfg == nil {
 		cfg = &tls.Config{}
 	}
 	cfg.ServerName = host
-	// Without verification TLS still keeps out who only listens; a host found
-	// by DNS proves nothing by a name that DNS gave it.
-	cfg.InsecureSkipVerify = !verify
+	cfg.InsecureSkipVerify = !d.pkix
+	if len(d.records) > 0 {
+		cfg.ServerName = d.names[0] // RFC 7672 §8.1
+		cfg.VerifyConnection = func(state tls.ConnectionState) error { return dane.Verify(d.records, state, d.names) }
+	}
 	return cfg
 }
 

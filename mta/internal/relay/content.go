@@ -16,6 +16,7 @@ type body struct {
 	content  mail.Content
 	has8Bit  func() (bool, error)         // an octet above 127 is in it
 	sevenBit func() (mail.Content, error) // without any
+	relaxed  func() bool                  // it asks for delivery rather than TLS
 }
 
 func newBody(c mail.Content) *body {
@@ -23,6 +24,7 @@ func newBody(c mail.Content) *body {
 		content:  c,
 		has8Bit:  sync.OnceValues(func() (bool, error) { return scan8Bit(c) }),
 		sevenBit: sync.OnceValues(func() (mail.Content, error) { return to7Bit(c) }),
+		relaxed:  sync.OnceValue(func() bool { return isRelaxed(c) }),
 	}
 }
 

@@ -35,6 +35,8 @@ type Hop struct {
 	Password string
 	TLS      smtpc.TLSMode
 	Verify   bool // the certificate has to be valid for the host
+	NoSTS    bool // with MX: whatever MTA-STS says
+	NoDANE   bool // with MX: whatever TLSA records say
 }
 
 // NewHop is the hop with the port and the TLS that its kind calls for: a
@@ -64,7 +66,8 @@ func isLoopback(host string) bool {
 
 // ParseHop reads `mx`, `smtp://host:port`, `smtps://user:password@host`,
 // `lmtp://[::1]:24`, each with options if need be: `?tls=none`,
-// `?tls=opportunistic`, `?tls=required`, `verify=yes`, `verify=no`.
+// `?tls=opportunistic`, `?tls=required`, `verify=yes`, `verify=no`, and with mx
+// `mta_sts=off`, `dane=off`.
 func ParseHop(s string) (Hop, error) {
 	if s == string(MX) || strings.HasPrefix(s, "mx?") {
 		s = "mx:" + s[len(MX):]
@@ -117,8 +120,14 @@ func (h *Hop) options(q url.Values) error {
 			h.TLS = mode
 			h.Verify = mode == smtpc.TLSRequired && h.Scheme != MX
 		case "verify":
+		case "mta_sts", "dane":
+			if h.Scheme != MX || value != "off" {
+				return fmt.Errorf("%s=%s; it can be off, with mx", key, value)
+			}
+			h.NoSTS = h.NoSTS || key == "mta_sts"
+			h.NoDANE = h.NoDANE || key == "dane"
 		default:
-			return fmt.Errorf("unknown option %q; known are tls and verify", key)
+			return fmt.Errorf("unknown option %q; known are tls, verify, mta_sts and dane", key)
 		}
 	}
 	switch q.Get("verify") {

@@ -23,24 +23,38 @@ const dnsTimeout = 30 * time.Second
 
 var errSelf = errors.New("that is this server")
 
+// A target is a host of a hop.
+type target struct {
+	name   string
+	secure bool     // DNS vouches for the name, or an operator does (DNSSEC)
+	bases  []string // names to look for TLSA records below; none: no DANE
+}
+
 // hosts returns the names or addresses of hop's hosts in the order to try
-// them, or else what the recipients' result is.
-func (r *Relay) hosts(ctx context.Context, hop Hop) ([]string, *mail.Result) {
+// them, and whether DNS vouches for them; or else what the recipients' result
+// is.
+func (r *Relay) hosts(ctx context.Context, hop Hop) (names []string, secure bool, failed *mail.Result) {
 	if hop.Scheme != MX {
-		return []string{hop.Host}, nil
+		return []string{hop.Host}, true, nil
 	}
 	if addr, err := netip.ParseAddr(hop.Host); err == nil { // what a plugin may write
-		return []string{addr.String()}, nil
+		return []string{addr.String()}, false, nil
 	}
 	if literal, ok := strings.CutPrefix(hop.Host, "["); ok { // RFC 5321 §4.1.3
 		addr, err := parseLiteral(strings.TrimSuffix(literal, "]"))
 		if err != nil {
 			res := bounced(501, "5.1.3", "bad address literal "+hop.Host)
-			return nil, &res
+			return nil, false, &res
 		}
-		return []string{addr.String()}, nil
+		return []string{addr.String()}, false, nil
 	}
 	return r.mxHosts(ctx, hop.Host)
+}
+
+// isAddress tells whether a hop's host is an address or a literal.
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil || strings.HasPrefix(host, "[")
 }
 
 // parseLiteral reads `192.0.2.1` and `IPv6:2001:db8::1`. A zone names an
@@ -57,40 +71,54 @@ func parseLiteral(s string) (netip.Addr, error) {
 }
 
 // mxHosts does RFC 5321 §5.1, up to where hosts have names.
-func (r *Relay) mxHosts(ctx context.Context, domain string) ([]string, *mail.Result) {
+func (r *Relay) mxHosts(ctx context.Context, domain string) ([]string, bool, *mail.Result) {
 	if domain == "" { // `postmaster`, which only we know (RFC 5321 §4.5.1)
 		res := bounced(550, "5.1.3", "recipient without a domain")
-		return nil, &res
+		return nil, false, &res
 	}
-	ascii, err := idna.Lookup.ToASCII(domain)
-	if err != nil && mail.HasUTF8(domain) {
+	ascii := asciiDomain(domain)
+	if mail.HasUTF8(ascii) {
 		res := bounced(550, "5.1.2", "bad domain "+domain)
-		return nil, &res
+		return nil, false, &res
 	}
-	if err != nil { // underscores and the like, which DNS does not mind
-		ascii = domain
-	}
-	lookup, cancel := context.WithTimeout(ctx, dnsTimeout)
-	list, err := r.resolver().LookupMX(lookup, ascii+".")
-	cancel()
+	list, secure, err := r.lookupMX(ctx, ascii+".")
 	if err != nil && len(list) == 0 && !isNotFound(err) {
 		res := deferred(451, "4.4.3", "look up MX of "+domain+": "+dnsReason(err), err)
-		return nil, &res
+		return nil, false, &res
 	}
 	if len(list) == 0 { // an implicit MX
-		return []string{ascii}, nil
+		return []string{ascii}, secure, nil
 	}
 	list = slices.DeleteFunc(slices.Clone(list), func(mx *net.MX) bool { return mx.Host == "." || mx.Host == "" })
 	if len(list) == 0 { // RFC 7505 §3
 		res := bounced(556, "5.1.10", domain+" accepts no mail")
-		return nil, &res
+		return nil, false, &res
 	}
 	list = r.beforeUs(list)
 	if len(list) == 0 {
 		res := bounced(554, "5.4.6", "mail for "+domain+" loops back to "+r.Hostname)
-		return nil, &res
+		return nil, false, &res
 	}
-	return inOrder(list, or(r.MaxHosts, DefaultMaxHosts)), nil
+	return inOrder(list, or(r.MaxHosts, DefaultMaxHosts)), secure, nil
+}
+
+// asciiDomain is domain in ASCII (RFC 5890), or as it is if it has no such form.
+func asciiDomain(domain string) string {
+	ascii, err := idna.Lookup.ToASCII(domain)
+	if err != nil { // underscores and the like, which DNS does not mind
+		return domain
+	}
+	return ascii
+}
+
+func (r *Relay) lookupMX(ctx context.Context, name string) (list []*net.MX, secure bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
+	defer cancel()
+	if r.DNSSEC != nil {
+		return r.DNSSEC.LookupMX(ctx, name)
+	}
+	list, err = r.resolver().LookupMX(ctx, name)
+	return list, false, err
 }
 
 // beforeUs leaves the hosts that DNS prefers to this one (RFC 5321 §5.1).
@@ -120,36 +148,48 @@ func inOrder(list []*net.MX, n int) []string {
 	return names
 }
 
-// addresses returns those of one host.
-func (r *Relay) addresses(ctx context.Context, hop Hop, host string) ([]netip.AddrPort, error) {
+// addresses returns those of one host, in the order to try them, and the names
+// that TLSA records may be found below.
+func (r *Relay) addresses(ctx context.Context, hop Hop, host string) (addrs []netip.AddrPort, bases []string, err error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
-		return []netip.AddrPort{netip.AddrPortFrom(addr.Unmap(), uint16(hop.Port))}, nil
-	}
-	name := host
-	if hop.Scheme == MX { // what an operator writes may be short for something
-		name += "."
+		return []netip.AddrPort{netip.AddrPortFrom(addr.Unmap(), uint16(hop.Port))}, nil, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, dnsTimeout)
 	defer cancel()
-	found, err := r.resolver().LookupIPAddr(ctx, name)
+	found, bases, err := r.lookupHost(ctx, hop, host)
 	if err != nil {
-		return nil, fmt.Errorf("look up %s: %w", host, err)
+		return nil, nil, fmt.Errorf("look up %s: %w", host, err)
 	}
-	addrs := make([]netip.AddrPort, 0, len(found))
-	for _, f := range found {
-		addr, ok := netip.AddrFromSlice(f.IP)
-		addr = addr.Unmap()
-		if f.Zone != "" {
-			addr = addr.WithZone(f.Zone)
-		}
-		if ok && !addr.IsUnspecified() && !addr.IsMulticast() {
+	for _, addr := range found {
+		if !addr.IsUnspecified() && !addr.IsMulticast() {
 			addrs = append(addrs, netip.AddrPortFrom(addr, uint16(hop.Port)))
 		}
 	}
-	if len(addrs) == 0 {
-		return nil, &net.DNSError{Err: "no usable address", Name: host, IsNotFound: true}
+	if addrs = r.Prefer.order(addrs); len(addrs) == 0 {
+		return nil, nil, &net.DNSError{Err: "no usable address", Name: host, IsNotFound: true}
 	}
-	return addrs, nil
+	return addrs, bases, nil
+}
+
+func (r *Relay) lookupHost(ctx context.Context, hop Hop, host string) (addrs []netip.Addr, bases []string, err error) {
+	if r.DNSSEC != nil && hop.Scheme == MX {
+		h, err := r.DNSSEC.LookupHost(ctx, host)
+		return h.Addrs, h.Bases, err
+	}
+	if hop.Scheme == MX { // what an operator writes may be short for something
+		host += "."
+	}
+	found, err := r.resolver().LookupIPAddr(ctx, host)
+	for _, f := range found {
+		if addr, ok := netip.AddrFromSlice(f.IP); ok {
+			addr = addr.Unmap()
+			if f.Zone != "" {
+				addr = addr.WithZone(f.Zone)
+			}
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs, nil, err
 }
 
 // nameless is the result of a host that has no address.

@@ -314,20 +314,20 @@ func TestResolverAddress(t *testing.T) {
 	}
 	defer srv.Close()
 	r := &Relay{Hostname: "crepes.fr", Resolver: lookup.NewServer(srv.LocalAddr().String())}
-	hosts, _ := r.hosts(context.Background(), NewHop(MX, "hamburger.edu", 0, "", ""))
+	hosts, _, _ := r.hosts(context.Background(), NewHop(MX, "hamburger.edu", 0, "", ""))
 	if len(hosts) != 1 || hosts[0] != "mx.hamburger.edu" {
 		t.Errorf("got %v", hosts)
 	}
 	for domain, code := range map[string]int{"null.edu": 556, "broken.edu": 451} {
-		if _, res := r.hosts(context.Background(), NewHop(MX, domain, 0, "", "")); res == nil || res.Code != code {
+		if _, _, res := r.hosts(context.Background(), NewHop(MX, domain, 0, "", "")); res == nil || res.Code != code {
 			t.Errorf("%s: got %+v", domain, res)
 		}
 	}
-	hosts, _ = r.hosts(context.Background(), NewHop(MX, "nowhere.edu", 0, "", ""))
+	hosts, _, _ = r.hosts(context.Background(), NewHop(MX, "nowhere.edu", 0, "", ""))
 	if len(hosts) != 1 {
 		t.Errorf("got %v", hosts)
 	}
-	_, err = r.addresses(context.Background(), NewHop(MX, "nowhere.edu", 0, "", ""), "nowhere.edu")
+	_, _, err = r.addresses(context.Background(), NewHop(MX, "nowhere.edu", 0, "", ""), "nowhere.edu")
 	if !isNotFound(err) {
 		t.Errorf("got %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"os"
 	"slices"
@@ -159,6 +160,7 @@ func newSink(t testing.TB, set func(*sink)) *sink {
 		return &sinkSession{sink: s, conn: c}, nil
 	}))
 	s.server.Domain = "mx.hamburger.edu"
+	s.server.ErrorLog = log.New(io.Discard, "", 0) // of connections that a test cuts off
 	s.server.EnableDSN, s.server.EnableSMTPUTF8 = true, true
 	if set != nil {
 		set(s)

@@ -19,7 +19,7 @@ func (w *work) prepare() (*mail.Envelope, mail.Content, []int) {
 		w.todo = nil
 		return nil, nil, nil
 	}
-	env := &mail.Envelope{ReversePath: all.ReversePath, Ret: all.Ret, EnvID: all.EnvID}
+	env := &mail.Envelope{ReversePath: all.ReversePath, Ret: all.Ret, EnvID: all.EnvID, RequireTLS: all.RequireTLS}
 	env.UTF8 = utf8 && (all.UTF8 || all.ReversePath.NeedsUTF8())
 	batch := w.batch(env, utf8)
 	if len(batch) == 0 {

@@ -15,6 +15,10 @@ import (
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/parallel"
+	"github.com/wasmta/wasmta/mta/internal/relay/dane"
+	"github.com/wasmta/wasmta/mta/internal/relay/dnssec"
+	"github.com/wasmta/wasmta/mta/internal/relay/sts"
+	"github.com/wasmta/wasmta/mta/internal/relay/tlsrpt"
 	"github.com/wasmta/wasmta/mta/internal/smtpc"
 )
 
@@ -44,6 +48,21 @@ type Resolver interface {
 type Observer interface {
 	Connected(nextHop string, reused bool)                              // a connection is about to be used
 	Attempted(nextHop string, outcome mail.Outcome, took time.Duration) // one recipient has its result
+	Unanswered(nextHop string)                                          // that recipient may get the message twice
+	Secured(policy, failure string)                                     // TLS with a host that DNS named: by whose word, and what failed; empty: nothing
+}
+
+// A SecureResolver answers what DNS knows, and whether it is signed. That of
+// package dnssec is one.
+type SecureResolver interface {
+	LookupMX(ctx context.Context, name string) (list []*net.MX, secure bool, err error)
+	LookupHost(ctx context.Context, name string) (dnssec.Host, error)
+	LookupTLSA(ctx context.Context, port int, base string) ([]dane.Record, error)
+}
+
+// A PolicySource knows MTA-STS policies. That of package sts is one.
+type PolicySource interface {
+	Policy(ctx context.Context, domain string) (*sts.Policy, *sts.Failure)
 }
 
 // Relay hands messages to next hops. Its fields do not change once Deliver has
@@ -54,7 +73,11 @@ type Relay struct {
 	Resolver Resolver    // nil: the system's
 	TLS      *tls.Config // RootCAs and the like; nil: an empty one
 	Log      *slog.Logger
-	Observer Observer // may be nil
+	Observer Observer       // may be nil
+	DNSSEC   SecureResolver // for MX; nil: no DANE, and Resolver is asked
+	STS      PolicySource   // nil: no MTA-STS
+	Reports  *tlsrpt.Counts // how TLS went; may be nil
+	Prefer   Family         // which addresses of a host come first
 
 	// Self tells whether an address is one that this server listens on, to
 	// which nothing is ever sent. It may be nil.

@@ -147,6 +147,9 @@ func (c *counter) Connected(_ string, reused bool) {
 	}
 }
 
+func (c *counter) Secured(string, string) {}
+func (c *counter) Unanswered(string)      {}
+
 func (c *counter) Attempted(string, mail.Outcome, time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

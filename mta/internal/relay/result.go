@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/relay/dane"
 	"github.com/wasmta/wasmta/mta/internal/smtp"
 	"github.com/wasmta/wasmta/mta/internal/smtpc"
 )
@@ -94,7 +95,10 @@ func reason(err error) string {
 	if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return cert.Error()
 	}
-	for _, known := range []error{smtpc.ErrNoTLS, smtpc.ErrNoAuth, smtpc.ErrPlainAuth, smtpc.ErrProtocol, errSelf} {
+	if text := certReason(err); text != "" {
+		return text
+	}
+	for _, known := range []error{smtpc.ErrNoTLS, smtpc.ErrNoAuth, smtpc.ErrPlainAuth, smtpc.ErrProtocol, errSelf, errNoRequireTLS, dane.ErrMismatch} {
 		if errors.Is(err, known) {
 			return known.Error()
 		}

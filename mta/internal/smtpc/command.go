@@ -40,6 +40,9 @@ func (t *transaction) putMail() {
 	if t.env.UTF8 { // RFC 6531 §3.4
 		w.WriteString(" SMTPUTF8")
 	}
+	if t.env.RequireTLS && t.offer.Has("REQUIRETLS") { // RFC 8689 §2; who sent us here has seen that it is offered
+		w.WriteString(" REQUIRETLS")
+	}
 	if t.offer.Has("DSN") { // RFC 3461 §4.3, §4.4
 		if t.env.Ret == "FULL" || t.env.Ret == "HDRS" {
 			w.WriteString(" RET=")

@@ -30,15 +30,8 @@ func Start(t testing.TB, zone string) *Server {
 	t.Helper()
 	s := &Server{rcodes: map[string]int{}, cut: map[string]bool{}, asked: map[string]int{}}
 	s.Set(t, zone)
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, l := listen(t)
 	s.Addr = packets.LocalAddr().String()
-	l, err := net.Listen("tcp", s.Addr)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, srv := range []*dns.Server{{PacketConn: packets, Handler: s}, {Listener: l, Handler: s}} {
 		started := make(chan struct{})
 		srv.NotifyStartedFunc = func() { close(started) }
@@ -48,6 +41,25 @@ func Start(t testing.TB, zone string) *Server {
 		t.Cleanup(func() { srv.Shutdown(); <-done })
 	}
 	return s
+}
+
+// listen takes a port that is free for both.
+func listen(t testing.TB) (net.PacketConn, net.Listener) {
+	t.Helper()
+	var err error
+	for range 100 {
+		var packets net.PacketConn
+		var l net.Listener
+		if packets, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			break
+		}
+		if l, err = net.Listen("tcp", packets.LocalAddr().String()); err == nil {
+			return packets, l
+		}
+		packets.Close()
+	}
+	t.Fatal(err)
+	return nil, nil
 }
 
 // Set replaces the zone.
