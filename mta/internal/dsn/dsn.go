@@ -6,15 +6,14 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 )
 
-// A Report is what one notification tells: of one message, for recipients that
-// had the same kind of outcome in the same attempt.
+// A Report is what one notification tells: what one attempt at a message came to
+// for some of its recipients.
 type Report struct {
 	ID           mail.QueueID // of the notification; its Message-ID is made of it
 	Date         time.Time    // of the notification
@@ -83,8 +82,15 @@ func (r *Recipient) address() mail.Path {
 
 // Compose makes the notification. It does not fail: an original that cannot be
 // read is left out, and the notification says so.
+//
+// It needs SMTPUTF8 only where the address that it goes to does. Any other
+// reaches its reader over next hops without it, so nothing in it is beyond ASCII
+// but perhaps the original, in 8bit, which a relay can convert.
 func Compose(r *Report) *Notification {
-	c := &composer{Report: r, utf8: r.Envelope.UTF8 || r.Envelope.ReversePath.NeedsUTF8()}
+	c := &composer{Report: r, utf8: r.To.NeedsUTF8()}
+	for _, a := range order {
+		c.sorted = append(c.sorted, c.with(a)...)
+	}
 	c.boundary = "=_" + string(r.ID) + "_" + strings.ToLower(rand.Text()[:16])
 	returned := c.returned()
 
@@ -108,16 +114,24 @@ type composer struct {
 	*Report
 	utf8     bool // SMTPUTF8: addresses and texts need no escapes (RFC 6533)
 	boundary string
+	sorted   []*Recipient // the Report's, in order
 }
 
-// all tells whether every recipient had this action.
-func (c *composer) all(a action) bool {
-	return !slices.ContainsFunc(c.Recipients, func(r Recipient) bool { return r.action() != a })
+// order is that of the recipients by their action. What failed comes first:
+// there are readers who look at the first and think that the rest is like it.
+var order = []action{failed, delayed, delivered, relayed, expanded}
+
+// with are the recipients that had this action.
+func (c *composer) with(a action) (some []*Recipient) {
+	for i := range c.Recipients {
+		if c.Recipients[i].action() == a {
+			some = append(some, &c.Recipients[i])
+		}
+	}
+	return some
 }
 
-func (c *composer) anyFailed() bool {
-	return slices.ContainsFunc(c.Recipients, func(r Recipient) bool { return r.action() == failed })
-}
+func (c *composer) all(a action) bool { return len(c.with(a)) == len(c.Recipients) }
 
 // header writes the header section of the notification, and begins its body.
 func (c *composer) header(b *writer, returned *returned) {
@@ -133,7 +147,7 @@ func (c *composer) header(b *writer, returned *returned) {
 	b.field("Auto-Submitted", "auto-replied") // RFC 3834 §5
 	b.field("MIME-Version", "1.0")
 	b.WriteString("Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"" + c.boundary + "\"\r\n")
-	if returned.eight || c.utf8 {
+	if returned.eight || c.utf8 { // RFC 2045 §6.4: that of the parts
 		b.field("Content-Transfer-Encoding", "8bit")
 	}
 	b.WriteString("\r\nThis is a message with several parts, in MIME format.\r\n")
@@ -149,7 +163,7 @@ func (c *composer) part(b *writer, mediaType, encoding string) {
 	b.WriteString("\r\n")
 }
 
-// encoding is that of a part with text of ours.
+// encoding is that of a part with fields of ours.
 func (c *composer) encoding() string {
 	if c.utf8 {
 		return "8bit"

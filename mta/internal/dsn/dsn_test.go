@@ -58,6 +58,7 @@ func recipient(to string, r mail.Result) Recipient {
 	return Recipient{
 		Recipient:   mail.Recipient{Path: path(to), Original: path(to)},
 		Result:      r,
+		Attempts:    9,
 		LastAttempt: now,
 		RetryUntil:  received.Add(5 * 24 * time.Hour),
 	}
@@ -139,32 +140,63 @@ func statusFields(t *testing.T, body string) []textproto.Header {
 	return groups
 }
 
-func TestGolden(t *testing.T) {
+// goldens are the notifications that have a file each, and what they say.
+func goldens() map[string]golden {
 	hidden := recipient("sales@hamburger.edu", bounced)
 	hidden.Path = path("bob.private@gmail.example")
-	hidden.ORCPT = "rfc822;Sales@hamburger.edu"
-	utf8Report := report(recipient("jürgen@bücher.example", bounced))
-	utf8Report.Envelope.UTF8 = true
-	utf8Report.Envelope.ReversePath = path("ælice@crepes.fr")
-	utf8Report.To = utf8Report.Envelope.ReversePath
-	utf8Report.Content = mail.Bytes(strings.Replace(crepe, "yummy crepe", "yummy crêpe", 1))
-	escaped := report(recipient("jürgen@bücher.example", mail.Result{Outcome: mail.Bounced, Code: 550, Enh: "5.6.7", Text: "the next hop lacks SMTPUTF8 for jürgen"}))
+	hidden.ORCPT = "rfc822;Sales+2@hamburger.edu"
+	inUTF8 := report(recipient("jürgen@bücher.example", bounced))
+	inUTF8.Recipients[0].ORCPT = `utf-8;jürgen\back@bücher.example`
+	inUTF8.Envelope.UTF8 = true
+	inUTF8.Envelope.ReversePath = path("ælice@crepes.fr")
+	inUTF8.To = inUTF8.Envelope.ReversePath
+	inUTF8.Content = mail.Bytes(strings.Replace(crepe, "yummy crepe", "yummy crêpe", 1))
+	escaped := report(recipient("jür+gen@bücher.example", mail.Result{Outcome: mail.Bounced, Code: 550, Enh: "5.6.7", Text: "the next hop lacks SMTPUTF8 for jürgen"}))
+	escaped.Recipients[0].ORCPT = "utf-8;jür+gen@bücher.example"
+	encoded := report(recipient("jürgen@bücher.example", expired))
+	encoded.Envelope.UTF8 = true
+	encoded.Content = mail.Bytes(strings.Replace(crepe, "yummy crepe", "yummy crêpe", 1) + strings.Repeat("o", 900) + "\r\n")
 	full := report(recipient("bob@hamburger.edu", bounced))
 	full.Envelope.Ret = "FULL"
 	full.Content = mail.Bytes(strings.Replace(crepe, "like", "l\xefke", 1))
 	heads := report(recipient("bob@hamburger.edu", bounced))
 	heads.Envelope.Ret = "HDRS"
-	for name, r := range map[string]*Report{
-		"failed":    report(recipient("bob@hamburger.edu", bounced), recipient(`"a b"@hamburger.edu`, expired)),
-		"hidden":    report(hidden),
-		"delayed":   report(recipient("bob@hamburger.edu", refused)),
-		"delivered": report(recipient("bob@hamburger.edu", mail.Result{Outcome: mail.Delivered, NextHop: "bob", Code: 250, Enh: "2.1.5"})),
-		"relayed":   report(recipient("bob@hamburger.edu", mail.Result{Outcome: mail.Relayed, NextHop: "192.0.2.1:25", Code: 250, Enh: "2.0.0", Text: "Ok: queued", Peer: true})),
-		"utf8":      utf8Report,
-		"escaped":   escaped,
-		"full8bit":  full,
-		"headers":   heads,
-	} {
+	double := report(recipient("alice@crepes.fr", bounced))
+	double.Envelope, double.To, double.Postmaster = mail.Envelope{Ret: "HDRS"}, path("postmaster@crepes.fr"), true
+	never := recipient("bob@hamburger.edu", mail.Result{Outcome: mail.Expired, Code: 450, Enh: "4.4.1", Text: "mx.hamburger.edu has been down since yesterday"})
+	never.LastAttempt = time.Time{}
+	handedOn := mail.Result{Outcome: mail.Relayed, NextHop: "192.0.2.1:25", Code: 250, Enh: "2.0.0", Text: "Ok: queued", Peer: true}
+	stored := mail.Result{Outcome: mail.Delivered, NextHop: "bob", Code: 250, Enh: "2.1.5"}
+	return map[string]golden{
+		"failed": {report(recipient("bob@hamburger.edu", bounced), recipient(`"a b"@hamburger.edu`, expired)),
+			[]string{"failed 5.1.1 bob@hamburger.edu", `failed 4.4.7 "a b"@hamburger.edu`}},
+		"hidden":    {report(hidden), []string{"failed 5.1.1 sales@hamburger.edu"}},
+		"delayed":   {report(recipient("bob@hamburger.edu", refused)), []string{"delayed 4.4.1 bob@hamburger.edu"}},
+		"delivered": {report(recipient("bob@hamburger.edu", stored)), []string{"delivered 2.1.5 bob@hamburger.edu"}},
+		"relayed":   {report(recipient("bob@hamburger.edu", handedOn)), []string{"relayed 2.0.0 bob@hamburger.edu"}},
+		"expanded":  {report(recipient("sales@hamburger.edu", mail.Result{Outcome: mail.Expanded})), []string{"expanded 2.0.0 sales@hamburger.edu"}},
+		"several": {report(recipient("bob@hamburger.edu", handedOn), recipient("carol@hamburger.edu", stored), recipient("dave@hamburger.edu", bounced)),
+			[]string{"failed 5.1.1 dave@hamburger.edu", "delivered 2.1.5 carol@hamburger.edu", "relayed 2.0.0 bob@hamburger.edu"}},
+		"never":    {report(never), []string{"failed 4.4.7 bob@hamburger.edu"}},
+		"utf8":     {inUTF8, []string{"failed 5.1.1 jürgen@bücher.example"}},
+		"escaped":  {escaped, []string{`failed 5.6.7 jür+gen@bücher.example`}},
+		"encoded":  {encoded, []string{"failed 4.4.7 jürgen@bücher.example"}},
+		"full8bit": {full, []string{"failed 5.1.1 bob@hamburger.edu"}},
+		"headers":  {heads, []string{"failed 5.1.1 bob@hamburger.edu"}},
+		"double":   {double, []string{"failed 5.1.1 alice@crepes.fr"}},
+	}
+}
+
+// A golden is a report and what readers are to find in its notification: for
+// each recipient its action, status and address.
+type golden struct {
+	report *Report
+	says   []string
+}
+
+func TestGolden(t *testing.T) {
+	for name, g := range goldens() {
+		r := g.report
 		t.Run(name, func(t *testing.T) {
 			n, octets := compose(t, r)
 			parts(t, octets)
@@ -274,7 +306,8 @@ func TestHowMuchIsReturned(t *testing.T) {
 		{"a long line in it", mail.Bytes(crepe + strings.Repeat("a", 999) + "\r\n"), "FULL", bounced, "text/rfc822-headers"},
 		{"a line just not too long", mail.Bytes(crepe + strings.Repeat("a", 998) + "\r\n"), "FULL", bounced, "message/rfc822"},
 		{"no final line end", mail.Bytes(crepe + "end"), "FULL", bounced, "message/rfc822"},
-		{"UTF-8 in the header section without SMTPUTF8", mail.Bytes("Subject: ü\r\n\r\nb\r\n"), "FULL", bounced, "text/rfc822-headers"},
+		{"UTF-8 in the header section without SMTPUTF8", mail.Bytes("Subject: ü\r\n\r\nb\r\n"), "FULL", bounced, "message/global"},
+		{"the top of that", mail.Bytes("Subject: ü\r\n\r\nb\r\n"), "HDRS", bounced, "text/rfc822-headers"},
 		{"no blank line", mail.Bytes("Subject: a\r\n"), "", bounced, "message/rfc822"},
 		{"empty", mail.Bytes(""), "", bounced, "message/rfc822"},
 		{"gone", nil, "FULL", bounced, "text/rfc822-headers"},
@@ -288,7 +321,7 @@ func TestHowMuchIsReturned(t *testing.T) {
 			if len(types) != 3 || types[2] != tt.want {
 				t.Fatalf("parts are %v, want %s last", types, tt.want)
 			}
-			if tt.want == "message/rfc822" {
+			if strings.HasPrefix(tt.want, "message/") {
 				if original, _ := mail.ReadAll(tt.content); bodies[2] != string(original) {
 					t.Errorf("it came back as %.200q", bodies[2])
 				}
@@ -314,6 +347,9 @@ func FuzzCompose(f *testing.F) {
 		rcpt.ORCPT = orcpt
 		r := report(rcpt)
 		r.Content, r.Envelope.EnvID, r.Envelope.Ret, r.Envelope.UTF8 = mail.Bytes(original), envID, ret, smtputf8
+		if smtputf8 {
+			r.To = path("ælice@crepes.fr")
+		}
 		_, octets := compose(t, r)
 		header, types, bodies := parts(t, octets)
 		if len(types) != 3 {

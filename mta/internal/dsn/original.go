@@ -21,7 +21,8 @@ const (
 // returned is what of the original is attached.
 type returned struct {
 	content   mail.Content
-	full      bool   // not the header section only
+	mediaType string
+	encoding  string // its Content-Transfer-Encoding
 	eight     bool   // it has octets above 127
 	messageID string // of the original, with its angle brackets; empty: none, or a strange one
 	note      string // for people: what they find attached
@@ -30,7 +31,8 @@ type returned struct {
 // returned decides how much goes back (RFC 3461 §4.3): the whole message only
 // with a failure.
 func (c *composer) returned() *returned {
-	r := &returned{content: mail.Bytes(nil), note: "Your message itself can no longer be read here and is not attached."}
+	r := &returned{content: mail.Bytes(nil), mediaType: "text/rfc822-headers", encoding: "7bit",
+		note: c.your() + " message itself can no longer be read here and is not attached."}
 	if c.Content == nil {
 		return r
 	}
@@ -40,56 +42,62 @@ func (c *composer) returned() *returned {
 	}
 	r.messageID = messageID(header)
 	if c.wantsFull() {
-		eight, ok := sendable(c.Content)
-		if ok && (!eight || c.mayEight(header)) {
-			r.content, r.full, r.eight, r.note = c.Content, true, eight, "Your message is attached."
+		if eight, ok := sendable(c.Content); ok {
+			r.whole(c, eight, mail.HasUTF8(string(header)))
 			return r
 		}
 	}
+	r.top(c, header)
+	return r
+}
+
+// whole attaches all of the original. In its header section only SMTPUTF8 allows
+// octets above 127 (RFC 6532 §3); where the notification goes without it, such an
+// original is encoded, which its media type allows (RFC 6532 §3.7).
+func (r *returned) whole(c *composer, eight, eightHeader bool) {
+	r.content, r.eight, r.mediaType, r.note = c.Content, eight, "message/rfc822", c.your()+" message is attached."
+	switch {
+	case eightHeader && !c.utf8:
+		r.content, r.eight, r.mediaType, r.encoding = base64Content{c.Content}, false, "message/global", "base64"
+	case eight:
+		r.encoding = "8bit"
+	}
+	if c.utf8 {
+		r.mediaType = "message/global" // RFC 6533 §2
+	}
+}
+
+// top attaches the header section.
+func (r *returned) top(c *composer, header []byte) {
 	if mail.HasUTF8(string(header)) && !c.utf8 {
 		header = []byte(escapeLines(header))
 	}
 	r.content, r.eight = mail.Bytes(header), mail.HasUTF8(string(header))
-	r.note = "The top of your message is attached, so that you can tell which it was."
-	return r
-}
-
-// mayEight tells whether an original with octets above 127 can go back whole:
-// in its header section only SMTPUTF8 allows them (RFC 6532 §3).
-func (c *composer) mayEight(header []byte) bool {
-	return c.utf8 || !mail.HasUTF8(string(header))
-}
-
-func (c *composer) wantsFull() bool {
-	if !c.anyFailed() {
-		return false
+	r.note = "The top of " + strings.ToLower(c.your()) + " message is attached, so that you can tell which it was."
+	if r.eight {
+		r.encoding = "8bit"
 	}
-	switch c.Envelope.Ret {
-	case "HDRS":
+	if c.utf8 {
+		r.mediaType = "message/global-headers"
+	}
+}
+
+// wantsFull tells whether the whole original goes back. What the postmaster gets
+// may be the only copy there is.
+func (c *composer) wantsFull() bool {
+	switch {
+	case len(c.with(failed)) == 0:
 		return false
-	case "FULL":
+	case c.Envelope.Ret == "FULL", c.Postmaster:
 		return c.Content.Size() <= maxFull
+	case c.Envelope.Ret == "HDRS":
+		return false
 	}
 	return c.Content.Size() <= maxUnasked
 }
 
 // header begins the part that has the original.
-func (r *returned) header(b *writer, c *composer) {
-	encoding := "7bit"
-	if r.eight {
-		encoding = "8bit"
-	}
-	mediaType := "text/rfc822-headers"
-	switch {
-	case r.full && c.utf8:
-		mediaType = "message/global" // RFC 6533 §2
-	case r.full:
-		mediaType = "message/rfc822"
-	case c.utf8:
-		mediaType = "message/global-headers"
-	}
-	c.part(b, mediaType, encoding)
-}
+func (r *returned) header(b *writer, c *composer) { c.part(b, r.mediaType, r.encoding) }
 
 // readHeader returns the header section, without the blank line after it. One
 // that is too long ends with its last whole line.

@@ -38,6 +38,26 @@ func safe(s string, utf8OK bool) string {
 	return strings.Join(strings.Fields(b.String()), " ")
 }
 
+// unitext is an address of type utf-8 (RFC 6533 §3): utf-8-address where the
+// notification is in UTF-8, else utf-8-addr-xtext.
+func unitext(s string, utf8OK bool) string {
+	if len(s) > maxText {
+		s = s[:runeStart(s, maxText)]
+	}
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == utf8.RuneError:
+			b.WriteByte('?')
+		case '!' <= r && r <= '~' && !strings.ContainsRune(`\+=`, r), r > 0x9f && utf8OK && r != '\u2028' && r != '\u2029':
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, `\x{%02X}`, r)
+		}
+	}
+	return b.String()
+}
+
 // runeStart is the last place at or before n where s can be cut.
 func runeStart(s string, n int) int {
 	for n > 1 && !utf8.RuneStart(s[n]) {

@@ -20,9 +20,9 @@ func (c *composer) status(b *writer) {
 	}
 	b.field("Reporting-MTA", "dns; "+c.safe(c.ReportingMTA))
 	b.field("Arrival-Date", c.Arrival.Format(time.RFC1123Z))
-	for i := range c.Recipients {
+	for _, r := range c.sorted {
 		b.WriteString("\r\n")
-		c.recipientStatus(b, &c.Recipients[i])
+		c.recipientStatus(b, r)
 	}
 }
 
@@ -43,8 +43,13 @@ func (c *composer) recipientStatus(b *writer, r *Recipient) {
 	if !r.LastAttempt.IsZero() {
 		b.field("Last-Attempt-Date", r.LastAttempt.Format(time.RFC1123Z))
 	}
-	if r.action() == delayed && !r.RetryUntil.IsZero() {
-		b.field("Will-Retry-Until", r.RetryUntil.Format(time.RFC1123Z))
+	switch r.action() {
+	case delayed:
+		if !r.RetryUntil.IsZero() {
+			b.field("Will-Retry-Until", r.RetryUntil.Format(time.RFC1123Z))
+		}
+	case failed, delivered, expanded: // it ends here: we are the final MTA
+		b.field("Final-Log-ID", string(c.Original))
 	}
 }
 
@@ -54,17 +59,18 @@ func (c *composer) original(orcpt string) string {
 	if !found {
 		kind, address = "rfc822", orcpt
 	}
+	if strings.EqualFold(kind, "utf-8") {
+		return "utf-8; " + unitext(address, c.utf8)
+	}
 	return c.safe(kind) + "; " + c.safe(address)
 }
 
-// typed is an address with its type; one that is not ASCII has the type utf-8
-// and, where the notification may not have UTF-8, the escapes (RFC 6533 §3).
+// typed is an address with its type, utf-8 for one that is not ASCII.
 func (c *composer) typed(p mail.Path) string {
-	kind := "rfc822"
 	if p.NeedsUTF8() {
-		kind = "utf-8"
+		return "utf-8; " + unitext(p.String(), c.utf8)
 	}
-	return kind + "; " + c.safe(p.String())
+	return "rfc822; " + c.safe(p.String())
 }
 
 // diagnosticType is smtp only where a remote MTA said it (RFC 3464 §2.3.6).
@@ -85,7 +91,7 @@ func replyText(r *mail.Result) string {
 }
 
 // classes are those that the status code of an action has (RFC 3463 §3.1).
-var classes = map[action]byte{failed: '5', delayed: '4', delivered: '2', relayed: '2'}
+var classes = map[action]byte{failed: '5', delayed: '4', delivered: '2', relayed: '2', expanded: '2'}
 
 // status is the peer's enhanced status code if it fits the action, else the
 // one that says nothing more.

@@ -2,87 +2,138 @@ package dsn
 
 import (
 	"fmt"
+	"io"
+	"mime/quotedprintable"
 	"strings"
 	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/mail"
 )
 
-// human writes the part that people read: what happened, to whom, why, and what
-// to do.
+// human writes the part that people read: what happened, to whom, what the other
+// server said, and what happens next.
 func (c *composer) human(b *writer, returned *returned) {
-	charset := "us-ascii"
-	if c.utf8 {
-		charset = "utf-8"
+	var text writer
+	text.line("This is the mail server at %s.", readable(c.ReportingMTA))
+	text.line("")
+	for _, a := range order {
+		c.humanGroup(&text, a)
 	}
-	c.part(b, "text/plain; charset="+charset, c.encoding())
-	b.line("This is the mail server at %s.", c.safe(c.ReportingMTA))
-	b.line("")
-	b.paragraph(c.opening())
-	b.line("")
-	for i := range c.Recipients {
-		c.humanRecipient(b, &c.Recipients[i])
+	text.paragraph(returned.note)
+	text.line("")
+	text.line("Received here: %s", c.Arrival.Format(time.RFC1123Z))
+	text.line("Known here as: %s", c.Original)
+	c.text(b, text.String())
+}
+
+// text writes a part of text: in UTF-8 if it needs that, and then in a form for
+// next hops without 8BITMIME where the notification is to be in one.
+func (c *composer) text(b *writer, s string) {
+	switch {
+	case c.utf8:
+		c.part(b, "text/plain; charset=utf-8", "8bit")
+	case mail.HasUTF8(s):
+		c.part(b, "text/plain; charset=utf-8", "quoted-printable")
+		w := quotedprintable.NewWriter(b)
+		io.WriteString(w, s) // into memory, where nothing can fail
+		w.Close()
+		return
+	default:
+		c.part(b, "text/plain; charset=us-ascii", "7bit")
 	}
-	if c.anyFailed() {
-		b.paragraph(advice)
-		b.line("")
+	b.WriteString(s)
+}
+
+// readable is a text from outside for people to read.
+func readable(s string) string { return safe(s, true) }
+
+// your is whose message it is, to the one who is told.
+func (c *composer) your() string {
+	if c.Postmaster {
+		return "The"
 	}
-	b.paragraph(returned.note)
-	b.line("")
-	b.line("Received here: %s", c.Arrival.Format(time.RFC1123Z))
-	b.line("Known here as: %s", c.Original)
+	return "Your"
 }
 
 func (c *composer) subject() string {
 	switch {
+	case c.Postmaster:
+		return "Postmaster: a message could neither be delivered nor returned"
 	case c.all(failed):
 		return "Your message could not be delivered"
 	case c.all(delayed):
 		return "Your message is delayed"
-	case c.all(delivered), c.all(relayed):
+	case len(c.with(failed))+len(c.with(delayed)) == 0:
 		return "Your message has been delivered"
 	}
 	return "What became of your message"
 }
 
-func (c *composer) opening() string {
-	switch {
-	case c.all(failed):
-		return "Your message could not be delivered to the recipients below. This is final: it will not be tried again."
-	case c.all(delayed):
-		return "Your message could not be delivered to the recipients below yet. You need not do anything: " +
-			"it will be tried again until " + c.Recipients[0].RetryUntil.Format(time.RFC1123Z) + "."
-	case c.all(delivered):
-		return "You asked to be told: your message is in the mailboxes of the recipients below. Whether they have read it is not known."
-	case c.all(relayed):
-		return "You asked to be told: your message was handed on for the recipients below to a mail server that does not report further. " +
-			"You will hear no more unless it fails."
+// humanGroup writes of those recipients that had the same action.
+func (c *composer) humanGroup(b *writer, a action) {
+	group := c.with(a)
+	if len(group) == 0 {
+		return
 	}
-	return "This is what became of your message for the recipients below."
+	b.paragraph(c.opening(a, group[0]))
+	b.line("")
+	for _, r := range group {
+		b.line("  <%s>", readable(r.address().String()))
+		for _, s := range c.reasons(r) {
+			b.indented("    ", s)
+		}
+		b.line("")
+	}
+	if a == failed && !c.Postmaster {
+		b.paragraph(advice)
+		b.line("")
+	}
 }
+
+// opening says what happened to a group of recipients, and what happens next.
+func (c *composer) opening(a action, first *Recipient) string {
+	if c.Postmaster && a == failed {
+		return postmasterOpening
+	}
+	if a == delayed {
+		return openings[a] + first.RetryUntil.Format(time.RFC1123Z) + ". If it cannot be delivered until then you will be told."
+	}
+	return openings[a]
+}
+
+var openings = map[action]string{
+	failed:    "Your message could not be delivered to the recipients below. This is final: it will not be tried again.",
+	delayed:   "Your message could not be delivered to the recipients below yet. You need not do anything: it will be tried again until ",
+	delivered: "You asked to be told: your message is in the mailboxes of the recipients below. Whether they have read it is not known.",
+	relayed: "You asked to be told: your message was handed on for the recipients below to a mail server that does not report further. " +
+		"You will hear no more unless it fails.",
+	expanded: "You asked to be told: the addresses below stand for several others, and your message goes to all of those. " +
+		"You will hear no more unless it fails for one of them.",
+}
+
+const postmasterOpening = "This is for the postmaster. A message could not be delivered to the recipients below, and it has the null " +
+	"reverse-path: there is nobody to return it to. Most often such a message is a notification about another one, " +
+	"whose sender gave a wrong address. Nobody else has been told, and it will not be tried again."
 
 const advice = "Check the addresses, and send the message again if you think that the cause is gone. " +
 	"If you write to somebody about this, include the words above."
 
-// humanRecipient writes a recipient and what was said of it.
-func (c *composer) humanRecipient(b *writer, r *Recipient) {
-	b.line("  <%s>", c.safe(r.address().String()))
-	for _, s := range c.reasons(r) {
-		b.indented("    ", s)
-	}
-	b.line("")
-}
-
+// reasons say why it came so, for one recipient.
 func (c *composer) reasons(r *Recipient) []string {
 	var out []string
-	switch {
-	case r.action() == delivered:
+	switch r.action() {
+	case delivered:
 		return []string{"was delivered"}
-	case r.action() == relayed:
+	case expanded:
+		return nil
+	case relayed:
 		out = append(out, "was handed on")
-	case r.Result.Outcome == "expired":
-		out = append(out, "it was tried for too long; the last attempt said:")
+	case delayed, failed:
+		if r.Result.Outcome != mail.Bounced {
+			out = append(out, c.tried(r))
+		}
 	}
-	said := c.safe(replyText(&r.Result))
-	host := c.safe(host(r.Result.NextHop))
+	said, host := readable(replyText(&r.Result)), readable(host(r.Result.NextHop))
 	switch {
 	case said == "" && len(out) == 0:
 		out = append(out, "no reason is known")
@@ -93,6 +144,43 @@ func (c *composer) reasons(r *Recipient) []string {
 		out = append(out, said)
 	}
 	return out
+}
+
+// tried says how often and how long.
+func (c *composer) tried(r *Recipient) string {
+	age := span(c.Date.Sub(c.Arrival))
+	if r.LastAttempt.IsZero() {
+		return "Its mail server could not be reached in " + age + ", so it has not been tried."
+	}
+	s := fmt.Sprintf("It was tried %s in %s, the last time at %s.", times(r.Attempts), age, r.LastAttempt.Format(time.RFC1123Z))
+	if replyText(&r.Result) != "" {
+		s += " Then:"
+	}
+	return s
+}
+
+func times(n int) string {
+	if n <= 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
+}
+
+// span is a time in words, without what does not matter.
+func span(d time.Duration) string {
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
+		n := int(d.Round(unit.of) / unit.of)
+		if n == 1 && d >= unit.of {
+			return "one " + unit.name
+		}
+		if d >= 2*unit.of {
+			return fmt.Sprintf("%d %ss", n, unit.name)
+		}
+	}
+	return "less than two minutes"
 }
 
 // A writer collects lines.

@@ -41,6 +41,24 @@ func Need(t testing.TB, program, pkg string) string {
 	return path
 }
 
+// NeedFile is Need for a file, such as a module of an interpreter.
+func NeedFile(t testing.TB, path, pkg string) {
+	t.Helper()
+	if _, err := os.Stat(path); err == nil {
+		return
+	}
+	if err := install(t, pkg); err != nil {
+		give := t.Skipf
+		if os.Getenv("CI") != "" {
+			give = t.Fatalf
+		}
+		give("%s is not there (Debian package %s): %v", path, pkg, err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Fatalf("after installing %s: %v", pkg, err)
+	}
+}
+
 // lookPath also looks where Debian puts programs for administrators.
 func lookPath(program string) (string, error) {
 	if path, err := exec.LookPath(program); err == nil {
