@@ -80,8 +80,9 @@ func run(t *testing.T, open Opener, tests map[string]func(*testing.T, *fixture))
 	}
 }
 
-// base is when the tests take place: stores get all times from their caller.
-var base = time.Date(2026, 3, 4, 5, 6, 7, 891011, time.UTC)
+// base is when the tests take place: stores get all times from their caller. They
+// keep those of the schedule and of leases to the microsecond.
+var base = time.Date(2026, 3, 4, 5, 6, 7, 891000, time.UTC)
 
 const lease = time.Minute
 

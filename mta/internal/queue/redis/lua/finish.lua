@@ -1,0 +1,4 @@
+-- finish ends what begin began.
+call('ZREM', P .. ':r', node)
+commit()
+return reply('OK')

@@ -1,0 +1,252 @@
+-- What all scripts share; it stands before each of them.
+--
+-- KEYS[1] is what the keys of a shard begin with, such as mta:{q7}. They are all
+-- in one slot, and made from it here: which lanes and entries a script gets to is
+-- known only once it runs.
+--
+--   :m        hash: what the shard is (epoch), n:NODE how many changes a node
+--             made, the last token, the last time, since when it is there
+--   :e:ID     hash: an entry; see below
+--   :c:ID:…   strings: the chunks of a content that is too large for the hash
+--   :i        sorted set: all IDs, in their order
+--   :d:LANE   sorted set: what of a lane waits, by when it is due
+--   :l        sorted set: lanes, by when there is something to claim of them
+--   :b        hash: lanes that are not to be looked at before a time
+--   :x        sorted set: what is leased, by the end of the lease
+--   :h        sorted set: what is held, by the end of its lease, or 0
+--   :n        sorted set: lanes, by how many entries they have
+--   :g:ID     string with an expiry: an entry that is gone, or must never be
+--   :k        hash: the last claim of each node
+--   :r        sorted set: nodes that are putting back entries, and until when
+--   :f        set: files of contents that can be removed
+--   :p:LANE, :t:LANE   what all nodes together do at a next hop
+--
+-- An entry has the fields r (record), d (due), p (the operation that put it),
+-- and, where they say something, l (lane), t (token of its lease), u (until),
+-- v (token that the record was written under), h (1: held), o (the operation
+-- that changed it last), z (size), k (what c is: i the content, c the prefix of n
+-- chunks, f the name of a file), c, n.
+--
+-- Times are microseconds. ARGV begins with the node, the epoch and the number of
+-- its own changes that it knows of, the time or nothing (then it is the server's,
+-- and times are relative to it), and the operation, which is the same when a call
+-- is repeated.
+local P, call = KEYS[1], redis.call
+local node, op, clock = ARGV[1], ARGV[5], ARGV[4]
+local A = 5 -- arguments before those of a script
+local M = P .. ':m'
+
+local function int(n) return string.format('%.0f', n) end
+local function num(s) return tonumber(s or '0') or 0 end
+
+local meta = call('HMGET', M, 'epoch', 'n:' .. node, 'token', 'last', 'skew', 'since')
+local epoch, seq = meta[1], num(meta[2])
+if ARGV[2] ~= '' and (ARGV[2] ~= epoch or seq < num(ARGV[3])) then
+  return {'EMPTIED', epoch or '', int(seq), '0'}
+end
+
+-- The shard's clock never goes back: if the server's does, the difference is kept.
+local T = call('TIME')
+local wall = T[1] * 1000000 + T[2]
+local skew, now = num(meta[5]), num(clock)
+if clock == '' then
+  now = wall + skew
+  if now < num(meta[4]) then
+    skew = skew + num(meta[4]) - now
+    now = num(meta[4])
+  end
+end
+local function at(x)
+  if clock == '' then return now + num(x) end
+  return num(x)
+end
+
+-- Tokens follow the clock, so that they grow even if the shard is set back.
+local token = math.max(num(meta[3]), wall)
+local function lease()
+  token = token + 1
+  return int(token)
+end
+
+local function reply(status, ...)
+  return {status, epoch or '', int(seq), int(now), ...}
+end
+
+-- commit counts a change. A script that changed anything ends with it.
+local function commit()
+  seq = seq + 1
+  local set = {'HSET', M, 'n:' .. node, int(seq), 'token', int(token)}
+  local function also(k, v) set[#set + 1] = k; set[#set + 1] = v end
+  if clock == '' then also('last', int(now)) end
+  if skew ~= num(meta[5]) then also('skew', int(skew)) end
+  if not epoch then
+    epoch = op
+    also('epoch', epoch)
+    if clock == '' then also('since', int(now)) end
+  end
+  call(unpack(set))
+end
+
+local function E(id) return P .. ':e:' .. id end
+local function D(lane) return P .. ':d:' .. lane end
+
+-- look sets when there is something to claim of a lane.
+local function look(lane)
+  local first = call('ZRANGE', D(lane), 0, 0, 'WITHSCORES')
+  if not first[2] then
+    call('ZREM', P .. ':l', lane)
+    return
+  end
+  local open = num(call('HGET', P .. ':b', lane))
+  call('ZADD', P .. ':l', int(math.max(num(first[2]), open)), lane)
+end
+
+local function schedule(id, lane, due)
+  call('ZADD', D(lane), int(due), id)
+  local open = num(call('HGET', P .. ':b', lane))
+  call('ZADD', P .. ':l', 'LT', int(math.max(due, open)), lane)
+end
+
+local function unschedule(id, lane)
+  if call('ZREM', D(lane), id) == 1 then look(lane) end
+end
+
+-- stand puts an entry where it belongs: leased, held or waiting.
+local function stand(id, lane, due, held, ends)
+  if held then call('ZADD', P .. ':h', ends or '0', id) end
+  if ends then
+    call('ZADD', P .. ':x', ends, id)
+  elseif not held then
+    schedule(id, lane, due)
+  end
+end
+
+-- leave takes it away from there.
+local function leave(id, lane, held)
+  if held then call('ZREM', P .. ':h', id) end
+  if call('ZREM', P .. ':x', id) == 0 and not held then unschedule(id, lane) end
+end
+
+-- quiet is until when nothing is claimed: while nodes put back entries, and, for
+-- so long, after the shard is another than it was, so that all nodes notice.
+local function quiet(calm)
+  if call('ZCOUNT', P .. ':r', int(wall), '+inf') > 0 then return now + 1000000 end
+  if clock == '' and meta[6] then return num(meta[6]) + calm end
+  return 0
+end
+
+-- sweep returns to the schedule some of what has lapsed.
+local function sweep()
+  local lapsed = call('ZRANGEBYSCORE', P .. ':x', '-inf', int(now), 'LIMIT', 0, 100)
+  for _, id in ipairs(lapsed) do
+    call('ZREM', P .. ':x', id)
+    local e = call('HMGET', E(id), 'd', 'l', 'h')
+    if e[1] and not e[3] then schedule(id, e[2] or '', num(e[1])) end
+  end
+  return #lapsed
+end
+
+-- chunks calls f with the keys of a content's chunks.
+local function chunks(id, kind, name, n, f)
+  if kind ~= 'c' then return end
+  for i = 0, num(n) - 1 do f(P .. ':c:' .. id .. ':' .. name .. ':' .. i) end
+end
+
+local function count(lane, by)
+  if num(call('ZINCRBY', P .. ':n', by, lane)) <= 0 then call('ZREM', P .. ':n', lane) end
+end
+
+-- discard removes the content of an entry.
+local function discard(id, kind, name, n)
+  chunks(id, kind, name, n, function(key) call('UNLINK', key) end)
+  if kind == 'f' then call('SADD', P .. ':f', name) end
+end
+
+-- What one entry has among the arguments.
+local WIDTH = 11
+local function entry(i)
+  return {
+    id = ARGV[i], r = ARGV[i + 1], d = ARGV[i + 2], h = ARGV[i + 3] == '1', l = ARGV[i + 4], u = ARGV[i + 5],
+    z = ARGV[i + 6], k = ARGV[i + 7], c = ARGV[i + 8], n = ARGV[i + 9], v = ARGV[i + 10],
+  }
+end
+
+-- whole tells whether all chunks of a new content are there.
+local function whole(e)
+  local all = true
+  chunks(e.id, e.k, e.c, e.n, function(key) all = all and call('EXISTS', key) == 1 end)
+  return all
+end
+
+-- keep writes a new entry and returns the token of its lease, or 0.
+local function keep(e)
+  local due, held = at(e.d), e.h
+  local set = {'HSET', E(e.id), 'r', e.r, 'd', int(due), 'p', op, 'z', e.z, 'k', e.k, 'c', e.c}
+  local function also(k, v) set[#set + 1] = k; set[#set + 1] = v end
+  local t, ends = '0', nil
+  if e.u ~= '' then
+    t, ends = lease(), int(at(e.u))
+    also('t', t); also('u', ends); also('v', t)
+  elseif e.v ~= '' then
+    also('v', e.v)
+  end
+  if e.l ~= '' then also('l', e.l) end
+  if held then also('h', '1') end
+  if e.k == 'c' then also('n', e.n) end
+  call(unpack(set))
+  chunks(e.id, e.k, e.c, e.n, function(key) call('PERSIST', key) end)
+  call('ZADD', P .. ':i', '0', e.id)
+  call('ZINCRBY', P .. ':n', '1', e.l)
+  stand(e.id, e.l, due, held, ends)
+  return t
+end
+
+-- occupied tells what stands against a new entry: nothing, 'DONE' if this very
+-- operation put it, or the status to answer.
+local function occupied(e)
+  local p = call('HGET', E(e.id), 'p')
+  if p then return p == op and 'DONE' or 'EXISTS' end
+  local g = call('GET', P .. ':g:' .. e.id)
+  if g == op then return 'DONE' end
+  if g == 'refused' then return 'REFUSED' end
+  return nil
+end
+
+-- admit checks n entries from an argument on; the status is nil if all can be
+-- put, and 'DONE' if they were.
+local function admit(first, n)
+  for k = 0, n - 1 do
+    local e = entry(first + k * WIDTH)
+    local status = occupied(e)
+    if status then return status end
+    if not whole(e) then return 'CHUNKS' end
+  end
+  return nil
+end
+
+-- forget removes an entry. Its end is remembered a while, for calls that come
+-- late.
+local function forget(id, e)
+  call('UNLINK', E(id))
+  discard(id, e.k, e.c, e.n)
+  call('ZREM', P .. ':i', id)
+  leave(id, e.l, e.h)
+  count(e.l, '-1')
+  call('SET', P .. ':g:' .. id, e.p or '', 'PX', '120000')
+end
+
+-- load reads what scripts need to know of an entry; nil: it is not there.
+local function load(id)
+  local f = call('HMGET', E(id), 'd', 'l', 't', 'u', 'h', 'o', 'k', 'n', 'p', 'v')
+  if not f[1] then return nil end
+  local e = {d = f[1], l = f[2] or '', t = f[3], u = num(f[4]), h = f[5] == '1', o = f[6], k = f[7], n = f[8], p = f[9], v = f[10]}
+  if e.k ~= 'i' then e.c = call('HGET', E(id), 'c') end
+  return e
+end
+
+-- shown is an entry as it is answered.
+local function shown(id)
+  local f = call('HMGET', E(id), 'r', 'd', 't', 'u', 'h', 'z', 'k', 'n')
+  if not f[2] then return nil end
+  return {id, f[1] or '', f[2], f[3] or '0', f[4] or '0', f[5] or '0', f[6] or '0', f[7] or '', f[8] or '0'}
+end
