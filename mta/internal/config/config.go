@@ -96,6 +96,7 @@ type Relay struct {
 	Allow       []netip.Prefix // clients that may relay without AUTH
 	Routes      []Route        // the first that matches decides
 	Timeout     time.Duration  // for connecting and for each command
+	FinalReply  time.Duration  // for the reply to the end of a message
 	DNS         string         // resolver as host:port; empty: the system's
 	Concurrency int            // attempts at one next hop at the same time
 }

@@ -8,8 +8,9 @@ func Defaults() Config {
 		State: "var",
 		Relay: Relay{
 			Routes:      []Route{{Domain: "*", To: Endpoint{Scheme: "mx"}}},
-			Timeout:     time.Minute, // most peers answer within seconds; the five minutes of RFC 5321 §4.5.3.2 tie up an attempt
-			Concurrency: 10,          // what a receiver with a per-address limit bears
+			Timeout:     time.Minute,      // most peers answer within seconds; the five minutes of RFC 5321 §4.5.3.2 tie up an attempt
+			FinalReply:  10 * time.Minute, // RFC 5321 §4.5.3.2.6
+			Concurrency: 10,               // what a receiver with a per-address limit bears
 		},
 		Queue: Queue{
 			Store:       Spool,

@@ -76,7 +76,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 				{"six.example", Endpoint{Scheme: "lmtp", Host: "::1", Port: 24}},
 				{"*", Endpoint{"smtps", "mx.example.org", 465, "bob", "x"}},
 			},
-			Timeout: 90 * time.Second, DNS: "127.0.0.1:53", Concurrency: 3,
+			Timeout: 90 * time.Second, FinalReply: 20 * time.Minute, DNS: "127.0.0.1:53", Concurrency: 3,
 		},
 		Queue: Queue{
 			Store: "redis+sentinel://mta:p%40ss%3Aw%2Frd@h1.example:26379,[::1]:26379/mymaster/2",

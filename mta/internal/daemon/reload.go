@@ -60,7 +60,7 @@ func dnsServer(cfg *config.Config) *net.Resolver {
 func (s *Server) newRelay(cfg *config.Config) *relay.Relay {
 	r := &relay.Relay{
 		Hostname: cfg.Hostname, Concurrency: cfg.Relay.Concurrency, Log: s.log, Observer: s.metrics.Relay(),
-		Timeouts: timeouts(cfg.Relay.Timeout), Connect: min(cfg.Relay.Timeout, relay.DefaultConnect), Self: s.isSelf,
+		Timeouts: timeouts(&cfg.Relay), Connect: min(cfg.Relay.Timeout, relay.DefaultConnect), Self: s.isSelf,
 	}
 	if cfg.Relay.DNS != "" {
 		r.Resolver = lookup.NewServer(cfg.Relay.DNS)
@@ -75,11 +75,12 @@ func (s *Server) newRelay(cfg *config.Config) *relay.Relay {
 	return r
 }
 
-// timeouts are d for each step but the reply to the final dot: a next hop that
-// takes its time over a message it has would get it twice (RFC 5321
+// timeouts are those of the file. The reply to the final dot has its own: a next
+// hop that takes its time over a message it has would get it twice (RFC 5321
 // §4.5.3.2.6).
-func timeouts(d time.Duration) smtpc.Timeouts {
-	return smtpc.Timeouts{Greeting: d, Mail: d, Rcpt: d, DataInit: d, DataBlock: d}
+func timeouts(r *config.Relay) smtpc.Timeouts {
+	d := r.Timeout
+	return smtpc.Timeouts{Greeting: d, Mail: d, Rcpt: d, DataInit: d, DataBlock: d, DataEnd: r.FinalReply}
 }
 
 // Reload reads the file and the plugins again and uses them from the next
