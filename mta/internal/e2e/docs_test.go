@@ -322,6 +322,7 @@ var notRun = map[string]string{
 	"asc plugin.ts -O3 --path . --initialMemory 5 --exportStart _initialize --use abort=~lib/mta/index/abort -o plugin.wasm": "mta plugin build does the same, and the tests of toolchain",
 	"go run ./sdk/conformance --messages FOLDER module.wasm":                                                                 "TestConformance does it",
 	".ci/run":                 "it runs this test",
+	"go run ./mta/fault":      "it takes half an hour; TestScenarios does it for a minute",
 	"kill -HUP $(pidof mta)":  "there may be other servers on this machine; TestReload does it",
 	"kill -TERM $(pidof mta)": "there may be other servers on this machine; TestDrain does it",
 	"WASMTA_LONG=1 go test -timeout 1h -run 'TestSmtpSource|TestKilledAtAnyMoment' ./mta/internal/e2e": "it takes long",
