@@ -308,6 +308,9 @@ type Result struct {
 	// it may have taken it, and another attempt may make it arrive twice.
 	Unanswered bool
 
+	Lane   string // the next hop that was attempted, as lanes are named; empty: not said
+	Failed string // of a deferred recipient: the stage behind the queue that failed at the message; empty: none did
+
 	RetryAt time.Time // of a deferred recipient: not before then; zero: by the schedule
 	Hold    string    // of a deferred recipient: the message is held, for this reason, until an operator decides; empty: it is not
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
@@ -12,10 +13,6 @@ import (
 const (
 	// maxAttempt is how long one attempt may take in all: 50 MiB at 14 kB/s.
 	maxAttempt = time.Hour
-
-	// maxFailures is how often in a row an attempt may panic, or find its
-	// content unreadable, before the entry is set aside.
-	maxFailures = 3
 )
 
 // attempt makes one try at an entry, for all recipients that are due, and
@@ -24,14 +21,23 @@ func (q *Queue) attempt(ctx context.Context, t task) {
 	e := t.entry
 	tried, cancel := context.WithTimeout(ctx, maxAttempt)
 	defer cancel()
-	q.begin(e, cancel)
+	place := &visit{lane: t.lane, began: t.began, started: true}
+	defer q.leave(ctx, []*visit{place}, nil)
+	if !q.begin(ctx, e, cancel) {
+		return
+	}
 	defer q.end(e)
-
-	o := q.try(tried, t)
+	if !q.mark(ctx, &t) {
+		return
+	}
+	if t.alone {
+		defer q.serial.Unlock()
+	}
+	o := q.try(tried, t, place)
 	switch {
 	case o.over:
 	case ctx.Err() != nil && o.err == nil && undone(o.results):
-		q.giveBack(context.WithoutCancel(ctx), e) // cut off: not the peer's fault, so no attempt
+		q.unmark(context.WithoutCancel(ctx), e) // cut off: not the peer's fault, so no attempt
 	default:
 		q.settle(ctx, e, o)
 	}
@@ -41,7 +47,8 @@ func (q *Queue) attempt(ctx context.Context, t task) {
 type trial struct {
 	content mail.Content
 	results []mail.Result       // one for each recipient of the entry
-	idle    []bool              // those that were not due
+	idle    []bool              // those that were not attempted
+	parked  map[int]parking     // those of them that were due: their lane had no place
 	sends   []*mail.Transaction // what plugins send because of it
 	err     error               // ours: content that cannot be read, or a panic; it says nothing about the recipients
 	over    bool                // there is nothing to settle
@@ -59,7 +66,7 @@ func undone(results []mail.Result) bool {
 }
 
 // try has the message reviewed, if it was not, and then delivered.
-func (q *Queue) try(ctx context.Context, t task) (o trial) {
+func (q *Queue) try(ctx context.Context, t task, place *visit) (o trial) {
 	e := t.entry
 	o.idle = make([]bool, len(e.Envelope.Recipients))
 	if o.content = t.content; o.content == nil {
@@ -77,17 +84,17 @@ func (q *Queue) try(ctx context.Context, t task) (o trial) {
 	r := q.review(ctx, e, o.content)
 	o.content, o.results, o.over = r.content, r.results, r.over
 	if !o.over && o.results == nil {
-		q.deliver(ctx, e, &o)
+		q.deliver(ctx, e, &o, place)
 	}
 	return o
 }
 
-// deliver calls the deliverer for the recipients that are due.
-func (q *Queue) deliver(ctx context.Context, e *Entry, o *trial) {
+// deliver calls the deliverer for the recipients that are due and whose lane has
+// a place.
+func (q *Queue) deliver(ctx context.Context, e *Entry, o *trial, place *visit) {
 	q.suppress(e)
 	n := len(e.Envelope.Recipients)
 	o.idle = make([]bool, n)
-	o.results = make([]mail.Result, n)
 	now := time.Now()
 	var due []int
 	for i, rcpt := range e.Envelope.Recipients {
@@ -95,14 +102,24 @@ func (q *Queue) deliver(ctx context.Context, e *Entry, o *trial) {
 			due = append(due, i)
 		}
 	}
-	m := e.message(o.content, due)
-	results := q.Deliverer.Deliver(ctx, m)
-	for k, i := range due {
-		if k < len(results) {
-			o.results[i] = results[k]
+	var visits []*visit
+	visits, o.parked = q.enter(e, place, due)
+	defer func() { q.leave(ctx, visits, o.results) }()
+	due = slices.DeleteFunc(due, func(i int) bool {
+		_, o.idle[i] = o.parked[i]
+		return o.idle[i]
+	})
+	results := make([]mail.Result, n)
+	if len(due) > 0 {
+		m := e.message(o.content, due)
+		for k, r := range q.Deliverer.Deliver(ctx, m) {
+			if k < len(due) {
+				results[due[k]] = r
+			}
 		}
+		e.Notes, o.sends = m.Notes, m.Sends
 	}
-	e.Notes, o.sends = m.Notes, m.Sends
+	o.results = results
 }
 
 func (q *Queue) expired(e *Entry, now time.Time) bool {
@@ -113,25 +130,29 @@ func (q *Queue) expired(e *Entry, now time.Time) bool {
 // DSNs and what plugins send because of it are one step of the store.
 func (q *Queue) settle(ctx context.Context, e *Entry, o trial) {
 	now := time.Now()
-	e.Attempts++
-	if o.err != nil {
-		e.Failures++
-	} else {
-		e.Failures = 0
+	if o.err != nil || slices.Contains(o.idle, false) {
+		e.Attempts++
 	}
+	ours, most := o.ours()
+	if ours == nil {
+		e.Failures = 0
+	} else {
+		e.Failures++
+	}
+	e.Begun = 0
 	// A message is not returned because our own disk cannot be read: it is held
 	// in the end.
 	s := sort(e, o, q.expired(e, now) && o.err == nil)
 	before := *e
 	more := append(q.notify(context.WithoutCancel(ctx), e, o.content, s, now), q.originate(e, o.sends)...)
-	q.keep(e, s, now, o.err)
+	q.keep(e, s, now, ours, most)
 	err := q.write(context.WithoutCancel(ctx), e, more)
 	if unstorable(err, more) {
 		q.Log.Error("queue store", "queue_id", e.ID, "err", err, "not_queued", len(more))
 		q.dismiss(more)
 		*e, more = before, nil
 		s.postpone(err)
-		q.keep(e, s, now, o.err)
+		q.keep(e, s, now, ours, most)
 		err = q.write(context.WithoutCancel(ctx), e, nil)
 	}
 	q.logSettled(e, s, now)
@@ -142,12 +163,12 @@ func (q *Queue) settle(ctx context.Context, e *Entry, o trial) {
 }
 
 // keep leaves in e those that are to be tried again, and says when. ours is what
-// failed here, if something did.
-func (q *Queue) keep(e *Entry, s *sorted, now time.Time, ours error) {
+// failed here, if something did, and most how often it may.
+func (q *Queue) keep(e *Entry, s *sorted, now time.Time, ours error, most int) {
 	q.reschedule(e, s, now)
 	q.conclude(e, s, now)
-	if e.Failures >= maxFailures {
-		e.Held = ours.Error()
+	if ours != nil && e.Failures >= most && e.Held == "" {
+		e.Held = fmt.Sprintf("%v, %d times in a row", ours, e.Failures)
 	}
 }
 
@@ -164,6 +185,7 @@ func (q *Queue) conclude(e *Entry, s *sorted, now time.Time) {
 		}
 	}
 	e.Envelope.Recipients = rcpts
+	e.Lane = q.laneOf(e)
 }
 
 // originate makes entries of what plugins send. What cannot be stored is not
@@ -182,26 +204,49 @@ func (q *Queue) originate(e *Entry, sends []*mail.Transaction) (all []*newcomer)
 }
 
 // reschedule sets when e is due next: when the first of those that are kept is.
-// That is by the schedule, unless a plugin said otherwise, and at the latest
-// when it expires.
+// That is by the schedule of why it was deferred, unless a plugin or its lane
+// said otherwise, and at the latest when it expires. The others come later.
 func (q *Queue) reschedule(e *Entry, s *sorted, now time.Time) {
 	if len(s.keep) == 0 {
 		return
 	}
-	regular := now.Add(jittered(q.Schedule.wait(e.Attempts), q.Random()))
-	e.Due = time.Time{}
-	for _, o := range s.keep {
-		due := regular
-		if o.rcpt.RetryAt.After(now) {
-			due = o.rcpt.RetryAt
-		}
-		if e.Due.IsZero() || due.Before(e.Due) {
-			e.Due = due
+	random := q.Random()
+	dues := make([]time.Time, len(s.keep))
+	for i := range s.keep {
+		dues[i] = q.dueAt(e, &s.keep[i], now, random)
+	}
+	e.Due = slices.MinFunc(dues, time.Time.Compare)
+	for i, due := range dues {
+		if due.After(e.Due) {
+			s.keep[i].rcpt.RetryAt = due
 		}
 	}
 	if end := e.Received.Add(q.ExpireAfter); end.After(now) && e.Due.After(end) {
 		e.Due = end
 	}
+}
+
+// dueAt is when one recipient is to be tried again.
+func (q *Queue) dueAt(e *Entry, o *outcome, now time.Time, random float64) time.Time {
+	switch {
+	case o.rcpt.RetryAt.After(now):
+		return o.rcpt.RetryAt
+	case o.before != nil: // it was not its turn
+		return maxTime(now, e.Due)
+	}
+	lane := ""
+	if q.Lane != nil {
+		lane = q.Lane(&o.rcpt)
+	}
+	s := q.scheduleOf(q.hopOf(lane), reasonOf(&o.result))
+	return now.Add(jittered(s.wait(e.Attempts), random))
+}
+
+func maxTime(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // An outcome is a recipient and what the attempt said of it.
@@ -219,12 +264,29 @@ func (o *outcome) at(now time.Time) time.Time {
 	return now
 }
 
+// park says of a recipient that its lane has no place for it.
+func (o *outcome) park(p parking) {
+	if !p.until.IsZero() {
+		o.rcpt.RetryAt = p.until
+	}
+	if p.at.IsZero() {
+		return
+	}
+	o.result = p.why
+	a := attemptOf(&p.why, p.at)
+	o.before = &a
+}
+
 func (o *outcome) last(now time.Time) Attempt {
 	if o.before != nil {
 		return *o.before
 	}
-	r := o.result
-	a := Attempt{At: now, NextHop: r.NextHop, Code: r.Code, Enh: r.Enh, Text: r.Text, Peer: r.Peer}
+	return attemptOf(&o.result, now)
+}
+
+// attemptOf is what an entry remembers of a result.
+func attemptOf(r *mail.Result, at time.Time) Attempt {
+	a := Attempt{At: at, NextHop: r.NextHop, Code: r.Code, Enh: r.Enh, Text: r.Text, Peer: r.Peer}
 	if r.Err != nil {
 		a.Error = r.Err.Error()
 	}
@@ -250,6 +312,7 @@ func sort(e *Entry, t trial, expired bool) *sorted {
 			if last := e.last(i); last != nil {
 				o.before, o.result = &e.Last[i], *last
 			}
+			o.park(t.parked[i])
 		case t.err == nil && i < len(t.results):
 			o.result = t.results[i]
 		}

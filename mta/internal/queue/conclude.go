@@ -79,8 +79,7 @@ func (q *Queue) concluded(ctx context.Context, more []*newcomer) bool {
 		}
 	}
 	for _, n := range more {
-		q.unreserve(n.straight)
-		n.straight = false
+		q.unreserve(n)
 		q.welcome(ctx, n)
 	}
 	return len(more) > 0

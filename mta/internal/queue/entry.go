@@ -29,7 +29,8 @@ type Entry struct {
 	Held     string    `json:"held,omitempty"`     // why it is held; empty: it is not
 	Attempts int       `json:"attempts,omitempty"` // made so far
 	Done     int       `json:"done,omitempty"`     // recipients with an outcome
-	Failures int       `json:"failures,omitempty"` // attempts in a row that failed here: a panic, content that cannot be read
+	Failures int       `json:"failures,omitempty"` // attempts in a row that failed here: a panic, content that cannot be read, a stage
+	Begun    int       `json:"begun,omitempty"`    // attempts in a row that may have ended the process
 	Warned   bool      `json:"warned,omitempty"`   // the sender has been told of the delay
 	Reviewed bool      `json:"reviewed,omitempty"` // the stages after the queue have been asked, or need not be
 

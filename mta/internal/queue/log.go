@@ -54,7 +54,7 @@ func recipients(e *Entry) string {
 func (q *Queue) logSettled(e *Entry, s *sorted, now time.Time) {
 	delay := now.Sub(e.Received)
 	for _, o := range slices.Concat(s.done, s.fail, s.keep) {
-		if o.before != nil {
+		if o.before != nil && o.result.Outcome == mail.Deferred {
 			continue
 		}
 		r := o.result
@@ -83,6 +83,16 @@ func (q *Queue) logSettled(e *Entry, s *sorted, now time.Time) {
 
 func (q *Queue) logHeld(e *Entry) {
 	q.Log.Error("held", "queue_id", e.ID, "reverse_path", orNull(e.Envelope.ReversePath), "rcpt", recipients(e), "reason", e.Held)
+}
+
+// logLane has the line of a next hop that went down or came up: one for each
+// change, however much mail waits.
+func (q *Queue) logLane(e event) {
+	if e.down {
+		q.Log.Warn("next hop down", "next_hop", e.lane, "reply", e.out.reason(), "next_try", e.out.until.UTC().Truncate(time.Second))
+		return
+	}
+	q.Log.Info("next hop up", "next_hop", e.lane, "down_for", e.at.Sub(e.out.since).Round(time.Second), "probes", e.out.probes)
 }
 
 func (q *Queue) logOperated(event, who string, e *Entry) {

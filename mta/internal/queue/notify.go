@@ -134,7 +134,7 @@ func (q *Queue) notice(ctx context.Context, e *Entry, to mail.Path, content mail
 	}
 	n, err := q.newcomer(notice, octets, "dsn_of", e.ID, "dsn", kind)
 	if err != nil { // what is in the way of reading it will be met again, and then told of
-		notice.Size = octets.Size()
+		notice.Size, notice.Lane = octets.Size(), q.laneOf(notice)
 		n = &newcomer{task: task{entry: notice}, content: octets, more: []any{"dsn_of", e.ID, "dsn", kind}}
 	}
 	return n

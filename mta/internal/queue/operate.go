@@ -171,8 +171,9 @@ type operation struct {
 	order Order
 	do    func(*operation, context.Context, *Entry) error
 
-	mu     sync.Mutex
-	change Change // guarded by mu
+	mu     sync.Mutex      // guards what follows
+	change Change          //
+	opened map[string]bool // the lanes that are tried again
 }
 
 func (o *operation) run(ctx context.Context) error {
@@ -288,11 +289,15 @@ func (o *operation) retry(ctx context.Context, e *Entry) error {
 	if e.Damaged {
 		return errDamaged
 	}
-	e.Held, e.Failures, e.Due = "", 0, time.Now()
+	e.Held, e.Failures, e.Begun, e.Due = "", 0, 0, time.Now()
 	for i := range e.Envelope.Recipients {
 		e.Envelope.Recipients[i].RetryAt = time.Time{}
 	}
-	return o.update(ctx, e)
+	if err := o.update(ctx, e); err != nil {
+		return err
+	}
+	o.open(ctx, e.Lane)
+	return nil
 }
 
 func (o *operation) hold(ctx context.Context, e *Entry) error {
@@ -317,11 +322,34 @@ func (o *operation) reroute(ctx context.Context, e *Entry) error {
 		}
 	}
 	e.Due = time.Now()
-	return o.update(ctx, e)
+	if err := o.update(ctx, e); err != nil {
+		return err
+	}
+	o.open(ctx, e.Lane)
+	return nil
+}
+
+// open has a lane tried again, once for each order: what the operator wants
+// retried shall not wait for a next hop that was down.
+func (o *operation) open(ctx context.Context, lane string) {
+	o.mu.Lock()
+	opened := o.opened[lane]
+	if o.opened == nil {
+		o.opened = map[string]bool{}
+	}
+	o.opened[lane] = true
+	o.mu.Unlock()
+	if opened {
+		return
+	}
+	if err := o.q.open(ctx, lane); err != nil { // it is tried again in time all the same
+		o.q.Log.Warn("queue store", "next_hop", lane, "err", err)
+	}
 }
 
 // update stores what an operator changed.
 func (o *operation) update(ctx context.Context, e *Entry) error {
+	e.Lane = o.q.laneOf(e)
 	if err := o.q.Store.Update(ctx, e); err != nil {
 		return err
 	}

@@ -9,11 +9,13 @@
 //
 //	state    what it means                     moved by, to
 //	-------  --------------------------------  ---------------------------------------------
-//	waiting  due at a time, nobody has it      Run: active, once it is due and there is room
+//	waiting  due at a time, nobody has it      Run: active, once it is due and its lane has
+//	                                           room, or once it is to be warned of or expires
 //	                                           operator: held, gone, or due now
-//	active   leased; one attempt has it        the attempt: waiting (some recipient is
-//	                                           deferred), gone (none is left), held (it
-//	                                           cannot be read, or attempts at it panic)
+//	active   leased; one attempt has it, or    the attempt: waiting (some recipient is
+//	         it is next in line for one        deferred), gone (none is left), held (it
+//	                                           fails here again and again)
+//	                                           its lane going down: waiting
 //	                                           its lease ending, the process dying: waiting
 //	held     kept until an operator decides    operator: waiting (released), gone
 //	gone     not in the store any more         nobody
@@ -22,6 +24,17 @@
 // so that the first attempt needs no reading; else as waiting; and as held if
 // the pipeline quarantined it. A store never changes a state on its own: it
 // hands out leases and takes changes from those who have one.
+//
+// # Lanes
+//
+// Entries are attempted by the lane of their next hop: see lane.go for what a
+// lane may do at once, dispatch.go for what all of them may. Nothing waits for a
+// place while it has one of [Queue.Concurrency]: it waits in memory, of which
+// there is little, or in the store, which is asked lane by lane and leaves out
+// those that have no room. A next hop that is down is probed by one message at a
+// time. What an attempt finds out about its recipients, it finds out about their
+// lane as well; what is out of an attempt's hands (an entry whose lane stays
+// down, or that has no turn for days) the sweep warns of and returns in time.
 //
 // Before its first attempt an active entry is reviewed once, if there are
 // [Hooks]: what they leave takes the entry's place in the store, together with
@@ -53,9 +66,10 @@ import (
 
 // Defaults of the fields of [Queue] that are zero.
 const (
-	DefaultConcurrency = 50                 // attempts at once: enough to hide a slow next hop, few enough for any host
+	DefaultConcurrency = 500                // attempts at once: enough to hide hundreds of slow next hops, and half of 1,024 file handles
 	DefaultExpireAfter = 5 * 24 * time.Hour // RFC 5321 §4.5.4.1: at least 4 to 5 days
-	DefaultWindow      = 500                // fresh messages in memory; with maxInMemory each, 64 MB
+	DefaultWindow      = 1000               // fresh messages in memory, next in line
+	DefaultWindowSize  = 64 << 20           // octets of their contents
 	DefaultLease       = 2 * time.Minute    // then another node takes over from one that died
 	DefaultGrace       = 20 * time.Second   // for attempts in flight, when the server stops
 )
@@ -73,17 +87,21 @@ type Queue struct {
 	Log       *slog.Logger
 
 	Schedule    Schedule
-	WarnAfter   time.Duration  // then the sender hears of the delay, once; zero: never
-	ExpireAfter time.Duration  // then the message is returned
-	Concurrency int            // attempts at once
-	Window      int            // fresh messages in memory, waiting for their first attempt; negative: none
-	Lease       time.Duration  // of an active entry; renewed while this process lives
-	Grace       time.Duration  // for attempts in flight once Run is cancelled
-	Postmaster  mail.Path      // is told of DSNs that cannot be delivered; null: those are held
-	Observer    Observer       // may be nil
-	Hooks       Hooks          // nil: nobody is asked
-	Standing    Standing       // nil: there are no standing orders
-	Random      func() float64 // in [0, 1), for jitter; nil: math/rand/v2
+	RetryOn     map[Reason]Schedule // instead of Schedule, by why a recipient was deferred; what is left out is as in DefaultRetryOn
+	NextHops    []NextHop           // what is different for some next hops; the first that matches counts
+	WarnAfter   time.Duration       // then the sender hears of the delay, once; zero: never
+	ExpireAfter time.Duration       // then the message is returned
+	Concurrency int                 // attempts at once
+	LaneLimit   int                 // attempts at one next hop at once, at most
+	Window      int                 // fresh messages in memory, waiting for their first attempt; negative: none
+	WindowSize  int64               // octets of their contents; what is over is read back from the store
+	Lease       time.Duration       // of an active entry; renewed while this process lives
+	Grace       time.Duration       // for attempts in flight once Run is cancelled
+	Postmaster  mail.Path           // is told of DSNs that cannot be delivered; null: those are held
+	Observer    Observer            // may be nil
+	Hooks       Hooks               // nil: nobody is asked
+	Standing    Standing            // nil: there are no standing orders
+	Random      func() float64      // in [0, 1), for jitter; nil: math/rand/v2
 
 	// Lane is the next hop of a recipient, without passwords; empty for the
 	// message store. Attempts at one lane share limits. Nil: always empty.
@@ -91,17 +109,32 @@ type Queue struct {
 	// Limits is what all nodes of the queue may do together; nil: this is the only one.
 	Limits Limits
 
-	once    sync.Once
-	wake    chan struct{} // capacity 1: something is due earlier than the scheduler knows
-	fresh   chan task     // from Enqueue, straight to a worker
-	claimed chan task     // from the scheduler
+	once sync.Once
+	wake chan struct{} // capacity 1: something is due earlier than the scheduler knows
+	ask  chan struct{} // capacity 1: asking is not empty
 
 	warnings warnings
+	serial   sync.Mutex // held during an attempt at an entry that may have killed the process
 
 	mu       sync.Mutex              // guards what follows; never held during I/O
-	running  bool                    // Run takes fresh tasks
-	reserved int                     // places of fresh that are taken or will be
+	running  bool                    // Run begins attempts
+	since    time.Time               // when Run began
+	attempts context.Context         // of all attempts
+	flight   sync.WaitGroup          // attempts under way; added to while running only
 	active   map[mail.QueueID]handle // what this process has the lease of
+	lanes    map[string]*lane        // what is known of them
+	total    int                     // attempts under way
+	slow     int                     // those of them that the dispatcher began in slow lanes
+	mixed    int                     // those that have places in several lanes
+	reserved int                     // fresh tasks that wait, or will
+	octets   int64                   // of their contents
+	claimed  int                     // claimed tasks that wait
+	ready    []*lane                 // those that wait for total or slow to fall
+	timed    map[*lane]time.Time     // those that have their turn at a time
+	wakes    []string                // those that the store is to be told of
+	asking   []*lane                 // those that want more of what all nodes have
+	alone    time.Time               // Limits gave no answer: until then it is not asked
+	warned   mail.QueueID            // the sweep has looked for those to be warned of up to here
 }
 
 // An Observer counts. Safe for concurrent use.
@@ -111,15 +144,10 @@ type Observer interface {
 	Notified(kind string)                                                // one DSN put into the queue: a [NoticeKind]
 }
 
-// A task is an entry on its way to a worker.
-type task struct {
-	entry   *Entry
-	content mail.Content // nil: it is in the store
-}
-
 // A handle is a lease that this process has.
 type handle struct {
 	token  uint64
+	until  time.Time          // when it ends, as far as is known
 	cancel context.CancelFunc // ends the attempt; nil while there is none
 }
 
@@ -132,10 +160,10 @@ func (q *Queue) setup() {
 		q.Lease = or(q.Lease, DefaultLease)
 		q.Grace = or(q.Grace, DefaultGrace)
 		q.Random = orRandom(q.Random)
-		q.wake = make(chan struct{}, 1)
-		q.fresh = make(chan task, q.Window)
-		q.claimed = make(chan task, q.Concurrency)
-		q.active = map[mail.QueueID]handle{}
+		q.LaneLimit = or(q.LaneLimit, DefaultLaneLimit)
+		q.WindowSize = or(q.WindowSize, DefaultWindowSize)
+		q.wake, q.ask = make(chan struct{}, 1), make(chan struct{}, 1)
+		q.active, q.lanes, q.timed = map[mail.QueueID]handle{}, map[string]*lane{}, map[*lane]time.Time{}
 	})
 }
 
@@ -177,7 +205,7 @@ func (q *Queue) put(ctx context.Context, e *Entry, content mail.Content, more ..
 		return err
 	}
 	if err := q.Store.Put(ctx, e, n.content, n.until); err != nil {
-		q.unreserve(n.straight)
+		q.unreserve(n)
 		return storeError(err)
 	}
 	q.welcome(ctx, n)
@@ -215,7 +243,10 @@ func (q *Queue) newcomer(e *Entry, content mail.Content, more ...any) (*newcomer
 		n.task.content = n.content
 	}
 	e.Size = content.Size()
-	n.straight = e.Held == "" && q.reserve()
+	e.Lane = q.laneOf(e)
+	if e.Held == "" {
+		q.reserve(n)
+	}
 	q.date(n)
 	return n, nil
 }
@@ -231,11 +262,11 @@ func (q *Queue) welcome(ctx context.Context, n *newcomer) {
 	}
 	switch {
 	case n.straight && n.entry.Lease.Token == 0: // the store keeps it back
-		q.unreserve(true)
+		q.unreserve(n)
 		q.poke()
 	case n.straight:
-		q.hand(ctx, n.task)
-	case n.entry.Held == "":
+		q.hand(ctx, n)
+	case n.entry.Held == "" && !q.shut(n.entry.Lane):
 		q.poke()
 	}
 }
@@ -249,43 +280,6 @@ func storeError(err error) error {
 		}
 	}
 	return err
-}
-
-// reserve takes a place among the fresh tasks, if there is one.
-func (q *Queue) reserve() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !q.running || q.reserved >= q.Window {
-		return false
-	}
-	q.reserved++
-	return true
-}
-
-func (q *Queue) unreserve(reserved bool) {
-	if !reserved {
-		return
-	}
-	q.mu.Lock()
-	q.reserved--
-	q.mu.Unlock()
-}
-
-// hand gives a stored entry to the workers. Run may have ended since its place
-// was reserved; then the entry is given back and waits in the store.
-func (q *Queue) hand(ctx context.Context, t task) {
-	q.mu.Lock()
-	running := q.running
-	if running {
-		q.active[t.entry.ID] = handle{token: t.entry.Lease.Token}
-		q.fresh <- t // has room: the place is reserved
-	} else {
-		q.reserved--
-	}
-	q.mu.Unlock()
-	if !running {
-		q.giveBack(ctx, t.entry)
-	}
 }
 
 // poke has the scheduler look at the store again.

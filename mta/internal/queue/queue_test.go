@@ -449,16 +449,16 @@ func TestMoreThanTheWindowIsWorkedOffFromTheStore(t *testing.T) {
 		release := make(chan struct{})
 		b.before = func(context.Context, *mail.Message) { <-release }
 		b.run()
-		for range 30 {
+		for range 300 {
 			b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
 		}
-		if s := b.stats(); s.Active > 3+2+3*2 || s.Waiting+s.Active != 30 {
-			t.Errorf("stats with all workers stuck: %+v", s)
+		if s := b.stats(); s.Active > 3+2+102 || s.Waiting+s.Active != 300 {
+			t.Errorf("stats with all attempts stuck: %+v", s)
 		}
 		close(release)
 		got, _ := b.taken()
-		if len(got) != 30 {
-			t.Errorf("%d attempts, want 30", len(got))
+		if len(got) != 300 {
+			t.Errorf("%d attempts, want 300", len(got))
 		}
 		b.wantStats(queue.Stats{})
 	})

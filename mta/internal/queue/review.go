@@ -144,7 +144,7 @@ func (q *Queue) replace(ctx context.Context, e *Entry, tx *mail.Transaction, r r
 // replaceBy stores e with another content, and more with it. It returns the
 // content as it is to be delivered: in memory or from the store.
 func (q *Queue) replaceBy(ctx context.Context, e *Entry, content mail.Content, more []*newcomer) (mail.Content, error) {
-	e.Size = content.Size()
+	e.Size, e.Lane = content.Size(), q.laneOf(e)
 	inMemory := e.Size <= maxInMemory
 	if inMemory {
 		octets, err := mail.ReadAll(content)

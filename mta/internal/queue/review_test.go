@@ -300,8 +300,8 @@ func TestRetryAtBeyondTheEndIsTheEnd(t *testing.T) {
 		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
 		time.Sleep(6 * day)
 		got, dsns := b.taken()
-		if at := times(got); !slices.Equal(at, []time.Duration{0, 5 * day}) || len(dsns) != 1 {
-			t.Errorf("attempts at %v, %d DSNs", at, len(dsns))
+		if at := times(got); !slices.Equal(at, []time.Duration{0, 5 * day}) || len(dsns) != 2 {
+			t.Errorf("attempts at %v, %d DSNs, want two, and a warning and a failure", at, len(dsns))
 		}
 	})
 }

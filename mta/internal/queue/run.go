@@ -14,6 +14,10 @@ const (
 	// put something into the store, or died with a lease.
 	pollStore = time.Minute
 
+	// minPause is how long it sleeps at least between two looks: what is due and
+	// was not claimed will not be claimed a moment later.
+	minPause = 10 * time.Millisecond
+
 	// storeRetry is the wait after the store failed.
 	storeRetry = 5 * time.Second
 )
@@ -26,49 +30,52 @@ func (q *Queue) Run(ctx context.Context) {
 	q.setup()
 	attempts, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	q.setRunning(true)
-	var workers, renewer sync.WaitGroup
-	for range q.Concurrency {
-		workers.Go(func() { q.work(ctx, attempts) })
+	q.begun(attempts)
+	helped, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var helpers sync.WaitGroup
+	helpers.Go(func() { q.renew(helped) })
+	helpers.Go(func() { q.sweepAll(ctx) })
+	if q.Limits != nil {
+		for range grantAsks {
+			helpers.Go(func() { q.negotiate(helped) })
+		}
 	}
-	renewed, stop := context.WithCancel(context.WithoutCancel(ctx))
-	renewer.Go(func() { q.renew(renewed) })
 
 	q.schedule(ctx)
 
-	q.setRunning(false)
+	q.mu.Lock()
+	q.running = false // nothing begins from here on
+	q.mu.Unlock()
 	grace := time.AfterFunc(q.Grace, cut)
-	workers.Wait()
+	q.flight.Wait()
 	grace.Stop()
 	stop()
-	renewer.Wait()
+	helpers.Wait()
 	q.giveAllBack(context.WithoutCancel(ctx))
+	q.giveUp(context.WithoutCancel(ctx))
 }
 
-func (q *Queue) setRunning(running bool) {
+// begun lets attempts begin.
+func (q *Queue) begun(attempts context.Context) {
 	q.mu.Lock()
-	q.running = running
+	q.running, q.attempts, q.since = true, attempts, time.Now()
 	q.mu.Unlock()
 }
 
-// work makes attempts, one after the other. Fresh and claimed entries have the
-// same chance: select chooses at random.
-func (q *Queue) work(ctx, attempts context.Context) {
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case t := <-q.fresh:
-			q.unreserve(true)
-			q.attempt(attempts, t)
-		case t := <-q.claimed:
-			q.attempt(attempts, t)
-		}
-	}
+// work makes one attempt.
+func (q *Queue) work(ctx context.Context, t task) {
+	defer q.flight.Done()
+	defer func() {
+		q.mu.Lock()
+		q.finished(time.Now())
+		q.mu.Unlock()
+	}()
+	q.attempt(ctx, t)
 }
 
-// schedule claims what is due and hands it to the workers, until ctx is done.
-// It never has more than a channel full of entries in memory, however long the
-// queue is.
+// schedule claims what is due and hands it to the lanes, until ctx is done. It
+// never has more than maxClaimed entries in memory, however long the queue is.
 func (q *Queue) schedule(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -86,47 +93,63 @@ func (q *Queue) schedule(ctx context.Context) {
 			}
 			wait = storeRetry
 		}
-		timer.Reset(wait)
+		timer.Reset(min(wait, q.turnTimed()))
 	}
 }
 
-// claimDue hands out all that is due, as fast as the workers take it, and
-// returns how long to wait for the next.
+// claimDue claims all that is due and has room, and returns how long to wait for
+// the next.
 func (q *Queue) claimDue(ctx context.Context) (time.Duration, error) {
+	if err := q.wakeLanes(ctx); err != nil {
+		return 0, err
+	}
 	for {
+		room := q.claimable()
+		if room == 0 {
+			return fullPause, nil // finished attempts end this earlier
+		}
 		now := time.Now()
-		entries, err := q.Store.Claim(ctx, now, now.Add(q.Lease), q.Concurrency, nil)
+		entries, err := q.Store.Claim(ctx, now, now.Add(q.Lease), room, q.pick)
 		if err != nil {
 			return 0, err
 		}
-		q.adopt(entries)
-		for i, e := range entries {
-			select {
-			case q.claimed <- task{entry: e}:
-			case <-ctx.Done():
-				for _, e := range entries[i:] {
-					q.giveBack(context.WithoutCancel(ctx), e)
-				}
-				return 0, ctx.Err()
-			}
-		}
-		if len(entries) < q.Concurrency {
-			break
+		q.adopt(ctx, entries)
+		due, ok, err := q.Store.NextDue(ctx, now)
+		switch {
+		case err != nil || !ok:
+			return pollStore, err
+		case len(entries) == 0 || due.After(now):
+			return min(max(time.Until(due), minPause), pollStore), nil
 		}
 	}
-	due, ok, err := q.Store.NextDue(ctx, time.Now())
-	if err != nil || !ok {
-		return pollStore, err
-	}
-	return min(max(time.Until(due), time.Millisecond), pollStore), nil
 }
 
-// adopt notes that this process has the leases of entries.
-func (q *Queue) adopt(entries []*Entry) {
+// claimable is how many more claimed entries may be in memory.
+func (q *Queue) claimable() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return max(maxClaimed-q.claimed, 0)
+}
+
+// adopt hands entries that this process has the leases of to their lanes.
+func (q *Queue) adopt(ctx context.Context, entries []*Entry) {
+	var back []*Entry
+	q.mu.Lock()
+	now := time.Now()
 	for _, e := range entries {
-		q.active[e.ID] = handle{token: e.Lease.Token}
+		l := q.laneAt(e.Lane, now)
+		if !q.running || l.closed(now) { // it went down since it was picked
+			back = append(back, e)
+			continue
+		}
+		q.active[e.ID] = handle{token: e.Lease.Token, until: now.Add(q.Lease)}
+		l.push(task{entry: e})
+		q.claimed++
+		q.turn(l, now)
+	}
+	q.mu.Unlock()
+	for _, e := range back {
+		q.giveBack(context.WithoutCancel(ctx), e)
 	}
 }
 
@@ -152,36 +175,59 @@ func (q *Queue) renewAll(ctx context.Context) {
 	}
 	q.mu.Unlock()
 	for id, token := range tokens {
-		err := q.Store.Extend(ctx, id, token, time.Now().Add(q.Lease))
-		if errors.Is(err, ErrLease) {
-			q.lost(id, token)
-		}
+		q.renewOne(ctx, id, token)
 	}
 }
 
-// lost cuts off the attempt at an entry that another has by now.
-func (q *Queue) lost(id mail.QueueID, token uint64) {
+// renewOne moves the end of a lease, and cuts off the attempt at an entry that
+// another has by now. It tells whether the lease is this process's still.
+func (q *Queue) renewOne(ctx context.Context, id mail.QueueID, token uint64) bool {
+	until := time.Now().Add(q.Lease)
+	err := q.Store.Extend(ctx, id, token, until)
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	h, ok := q.active[id]
-	if ok && h.token == token && h.cancel != nil {
-		q.Log.Warn("lease lost", "queue_id", id)
-		h.cancel()
+	if !ok || h.token != token {
+		return false
 	}
+	switch {
+	case err == nil:
+		h.until = until
+		q.active[id] = h
+	case errors.Is(err, ErrLease):
+		q.Log.Warn("lease lost", "queue_id", id)
+		if h.cancel != nil {
+			h.cancel()
+		}
+		delete(q.active, id)
+		return false
+	}
+	return true
 }
 
-// begin notes that the attempt at e can be cut off with cancel.
-func (q *Queue) begin(e *Entry, cancel context.CancelFunc) {
+// begin notes that the attempt at e can be cut off with cancel. It is false if
+// the lease was lost while e waited. A process that stood still for a while asks
+// the store whether it was.
+func (q *Queue) begin(ctx context.Context, e *Entry, cancel context.CancelFunc) bool {
 	q.mu.Lock()
-	q.active[e.ID] = handle{e.Lease.Token, cancel}
+	h, ok := q.active[e.ID]
+	ok = ok && h.token == e.Lease.Token
+	if ok {
+		h.cancel = cancel
+		q.active[e.ID] = h
+	}
+	late := ok && !time.Now().Before(h.until)
 	q.mu.Unlock()
+	return ok && (!late || q.renewOne(ctx, e.ID, e.Lease.Token))
 }
 
 // end notes that the lease of e is over.
 func (q *Queue) end(e *Entry) {
 	q.mu.Lock()
-	delete(q.active, e.ID)
-	q.mu.Unlock()
+	defer q.mu.Unlock()
+	if q.active[e.ID].token == e.Lease.Token {
+		delete(q.active, e.ID)
+	}
 }
 
 // giveBack ends the lease of an entry that no attempt was made at.
@@ -191,21 +237,27 @@ func (q *Queue) giveBack(ctx context.Context, e *Entry) {
 		q.Log.Error("queue store", "queue_id", e.ID, "err", err)
 		return
 	}
-	q.poke()
+	if !q.shut(e.Lane) {
+		q.poke()
+	}
 }
 
-// giveAllBack empties both channels. No worker and no scheduler is left, and
-// Enqueue adds nothing any more.
+// giveAllBack gives back what waits in the lanes. Nothing begins any more, and
+// Enqueue adds nothing.
 func (q *Queue) giveAllBack(ctx context.Context) {
-	for {
-		select {
-		case t := <-q.fresh:
-			q.unreserve(true)
-			q.giveBack(ctx, t.entry)
-		case t := <-q.claimed:
-			q.giveBack(ctx, t.entry)
-		default:
-			return
-		}
+	var back []task
+	q.mu.Lock()
+	for _, l := range q.lanes {
+		back = append(back, l.drain()...)
+		l.ready = false
+	}
+	for i := range back {
+		q.started(&back[i])
+	}
+	q.ready = nil
+	clear(q.timed)
+	q.mu.Unlock()
+	for _, t := range back {
+		q.giveBack(ctx, t.entry)
 	}
 }

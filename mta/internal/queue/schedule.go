@@ -52,3 +52,18 @@ func orRandom(f func() float64) func() float64 {
 	}
 	return f
 }
+
+// scheduleOf is how mail for a next hop is tried again that was deferred for a
+// reason: what the operator says of the next hop, of the reason, of all.
+func (q *Queue) scheduleOf(hop *NextHop, why Reason) Schedule {
+	if hop.Schedule != (Schedule{}) {
+		return hop.Schedule.withDefaults()
+	}
+	if s, ok := q.RetryOn[why]; ok {
+		return s.withDefaults()
+	}
+	if s, ok := DefaultRetryOn[why]; ok {
+		return s
+	}
+	return q.Schedule
+}

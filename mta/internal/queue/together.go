@@ -45,7 +45,7 @@ func (q *Queue) newcomers(parts []*mail.Transaction, root *mail.Transaction) (al
 // dismiss gives back the places of entries that are not stored.
 func (q *Queue) dismiss(all []*newcomer) {
 	for _, n := range all {
-		q.unreserve(n.straight)
+		q.unreserve(n)
 	}
 }
 
