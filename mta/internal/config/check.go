@@ -20,6 +20,7 @@ func (d *decoder) check(c *Config) {
 	d.checkListen(c)
 	d.checkAccounts(c)
 	d.checkRoutes(c)
+	d.checkNextHops(c)
 	d.checkStages(c)
 }
 
@@ -141,6 +142,16 @@ func (d *decoder) checkRoutes(c *Config) {
 			d.tell(c, path, "never used, because it is one of domains", "remove it, or say `deliver:` in domains")
 		case r.Domain == "*":
 			all = `"*"`
+		}
+	}
+}
+
+// checkNextHops tells of those that none is left for.
+func (d *decoder) checkNextHops(c *Config) {
+	for i, h := range c.Queue.NextHops {
+		if i > 0 && c.Queue.NextHops[i-1].Pattern == "*" {
+			d.tell(c, Key("queue.next_hops", h.Pattern), "never used, because \"*\" before it matches", "move it up")
+			return
 		}
 	}
 }

@@ -120,6 +120,8 @@ type Endpoint struct {
 type Queue struct {
 	Store       Secret        // "spool", or the URL of a Redis
 	Retry       Retry         //
+	RetryOn     RetryOn       //
+	NextHops    []NextHop     // the first that matches counts
 	WarnAfter   time.Duration // then the sender hears of the delay, once; zero: never
 	ExpireAfter time.Duration // then the message is returned
 	Concurrency int           // attempts at the same time, in all

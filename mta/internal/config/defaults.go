@@ -10,14 +10,21 @@ func Defaults() Config {
 			Routes:      []Route{{Domain: "*", To: Endpoint{Scheme: "mx"}}},
 			Timeout:     time.Minute,      // most peers answer within seconds; the five minutes of RFC 5321 §4.5.3.2 tie up an attempt
 			FinalReply:  10 * time.Minute, // RFC 5321 §4.5.3.2.6
-			Concurrency: 10,               // what a receiver with a per-address limit bears
+			Concurrency: 20,               // what Postfix grows to, and so what receivers are used to
 		},
 		Queue: Queue{
-			Store:       Spool,
-			Retry:       Retry{First: time.Minute, Factor: 2, Max: 4 * time.Hour}, // greylisting ends within minutes; then RFC 5321 §4.5.4.1
+			Store: Spool,
+			Retry: Retry{First: time.Minute, Factor: 2, Max: 4 * time.Hour}, // greylisting ends within minutes; then RFC 5321 §4.5.4.1
+			RetryOn: RetryOn{
+				Timeout:    Retry{First: 5 * time.Minute, Factor: 2, Max: 4 * time.Hour}, // each attempt takes minutes
+				TLS:        Retry{First: 15 * time.Minute, Factor: 2, Max: 4 * time.Hour},
+				Auth:       Retry{First: 15 * time.Minute, Factor: 2, Max: 4 * time.Hour},
+				Greylisted: Retry{First: 6 * time.Minute, Factor: 1.5, Max: time.Hour}, // over five minutes with the jitter taken off
+				Full:       Retry{First: 30 * time.Minute, Factor: 2, Max: 4 * time.Hour},
+			},
 			WarnAfter:   4 * time.Hour,
 			ExpireAfter: 5 * 24 * time.Hour, // RFC 5321 §4.5.4.1: at least 4 to 5 days
-			Concurrency: 50,
+			Concurrency: 500,                // enough to hide hundreds of slow next hops, and half of 1,024 file handles
 
 			Durability:   "strict",
 			ContentLimit: 1 << 20, // what Redis moves without making others wait

@@ -123,7 +123,7 @@ func relayKeys() object[Relay] {
 		field("final_timeout", duration(time.Second, time.Hour), func(r *Relay) *time.Duration { return &r.FinalReply },
 			"For the reply to the end of a message. A next hop that takes longer over a message may have it and gets it again, so patience is cheap here."),
 		field("concurrency", number(1, 1000), func(r *Relay) *int { return &r.Concurrency },
-			"Sessions with one next hop at the same time."),
+			"Attempts at one next hop at the same time, at most: there are few at first, more with each success, fewer when it has too much to do. `queue.next_hops` has others for some."),
 		field("dns", hostPort("resolver"), func(r *Relay) *string { return &r.DNS },
 			"The DNS server to ask, as host:port. Left out: what the system is set to."),
 	}}
@@ -138,6 +138,8 @@ func queueKeys() object[Queue] {
 	return object[Queue]{then: checkQueue, keys: []key[Queue]{
 		field("store", store(), func(q *Queue) *Secret { return &q.Store }, "Where the queue is kept: `spool`, embedded, below the state folder; or in a Redis that several nodes may share: `redis://user:password@host:port/0`, `unix:///run/redis.sock?db=0`, `redis+sentinel://h1:26379,h2:26379/MASTER/0`, `redis+cluster://h1:7000,h2:7001`, and the same with `rediss` for TLS. While Redis is away the spool takes its place."),
 		field("retry", retry, func(q *Queue) *Retry { return &q.Retry }, "When a deferred message is tried again."),
+		field("retry_on", retryOnKeys(), func(q *Queue) *RetryOn { return &q.RetryOn }, "The same by why it was deferred. What is left out is as in `queue.retry`."),
+		field("next_hops", nextHops(), func(q *Queue) *[]NextHop { return &q.NextHops }, "What is different for some next hops; the first that matches. A mail domain or a host, `*.domain` for what lies below it, or `*`. On several nodes with one queue the limits hold for all of them together."),
 		field("warn_after", duration(0, forever), func(q *Queue) *time.Duration { return &q.WarnAfter }, "When the sender hears that the message is delayed; `0s` is never."),
 		field("expire_after", duration(time.Minute, forever), func(q *Queue) *time.Duration { return &q.ExpireAfter }, "When the message is returned to its sender."),
 		field("concurrency", number(1, 10000), func(q *Queue) *int { return &q.Concurrency }, "Attempts at the same time, in all."),

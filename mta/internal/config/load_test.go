@@ -80,7 +80,17 @@ func TestEveryKeyIsRead(t *testing.T) {
 		},
 		Queue: Queue{
 			Store: "redis+sentinel://mta:p%40ss%3Aw%2Frd@h1.example:26379,[::1]:26379/mymaster/2",
-			Retry: Retry{10 * time.Second, 1.5, time.Hour}, ExpireAfter: 36 * time.Hour, Concurrency: 7,
+			Retry: Retry{10 * time.Second, 1.5, time.Hour},
+			RetryOn: RetryOn{
+				Unreachable: Retry{30 * time.Second, 2, 4 * time.Hour}, Timeout: Retry{10 * time.Minute, 2, 4 * time.Hour},
+				TLS: Retry{15 * time.Minute, 2, 4 * time.Hour}, Auth: Retry{15 * time.Minute, 2, 4 * time.Hour},
+				Greylisted: Retry{5 * time.Minute, 1, 5 * time.Minute}, Full: Retry{30 * time.Minute, 2, 4 * time.Hour},
+			},
+			NextHops: []NextHop{
+				{"crepes.fr", 5, Rate{100, time.Minute}, 50, Retry{5 * time.Minute, 2, time.Hour}},
+				{Pattern: "*.example", Rate: Rate{1, time.Second}}, {Pattern: "192.0.2.1", Concurrency: 1},
+			},
+			ExpireAfter: 36 * time.Hour, Concurrency: 7,
 			Durability: "relaxed", Replicas: 1, Contents: "testdata/plugin", ContentLimit: 256 << 10,
 			Node: "mx1.example", Prefix: "mta-2", Lease: 30 * time.Second,
 		},

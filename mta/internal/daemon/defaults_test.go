@@ -1,12 +1,14 @@
 package daemon
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/wasmta/wasmta/mta/internal/config"
+	"github.com/wasmta/wasmta/mta/internal/queue"
 	"github.com/wasmta/wasmta/mta/internal/wasm"
 	"github.com/wasmta/wasmta/sdk/abi"
 )
@@ -37,5 +39,15 @@ func TestAStageThatSaysNothingHasTheDefaultsOfTheSandbox(t *testing.T) {
 	}
 	if s.Isolation != string(wasm.IsolateMessage) || s.Mode != string(wasm.ModeAuto) {
 		t.Errorf("isolation %q and mode %q are not those of the sandbox", s.Isolation, s.Mode)
+	}
+}
+
+func TestAFileThatSaysNothingHasTheDefaultsOfTheQueue(t *testing.T) {
+	def := config.Defaults()
+	if got := retryOn(&def.Queue.RetryOn); !maps.Equal(got, queue.DefaultRetryOn) {
+		t.Errorf("the schedules of the file are %v, those of the queue %v", got, queue.DefaultRetryOn)
+	}
+	if def.Queue.Concurrency != queue.DefaultConcurrency || def.Relay.Concurrency != queue.DefaultLaneLimit {
+		t.Errorf("%d attempts at once, %d at one next hop", def.Queue.Concurrency, def.Relay.Concurrency)
 	}
 }

@@ -19,7 +19,8 @@ type generation struct {
 	stages    int                // of both
 	directory *account.Directory
 	deliverer mail.Deliverer
-	close     func(context.Context) // frees what it holds; called once, after the last use
+	lane      func(*mail.Recipient) string // the next hop that the deliverer would choose
+	close     func(context.Context)        // frees what it holds; called once, after the last use
 
 	uses int // guarded by current.mu
 }
@@ -131,4 +132,12 @@ func (c *current) Deliver(ctx context.Context, m *mail.Message) []mail.Result {
 	g := c.acquire()
 	defer c.release(g)
 	return g.deliverer.Deliver(ctx, m)
+}
+
+// lane is the next hop of a recipient by the current ways; empty: its mailbox is
+// here.
+func (c *current) lane(rcpt *mail.Recipient) string {
+	g := c.acquire()
+	defer c.release(g)
+	return g.lane(rcpt)
 }

@@ -33,14 +33,14 @@ func (s *Server) newGeneration(ctx context.Context, cfg *config.Config) (*genera
 		return nil, err
 	}
 	r := s.newRelay(cfg)
+	router := &delivery.Router{Directory: places{dir}, Inbox: s.mailboxes, Relay: r, Log: s.log, Observer: s.metrics.Delivery()}
 	return &generation{
 		pipeline:  p.session,
 		hooks:     postqueue.Hooks{Stages: p.queued},
 		stages:    len(cfg.Pipeline),
 		directory: dir,
-		deliverer: &postqueue.Deliverer{Stages: p.queued, Local: places{dir}.account, Next: &delivery.Router{
-			Directory: places{dir}, Inbox: s.mailboxes, Relay: r, Log: s.log, Observer: s.metrics.Delivery(),
-		}},
+		deliverer: &postqueue.Deliverer{Stages: p.queued, Local: places{dir}.account, Next: router},
+		lane:      router.Lane,
 		close: func(ctx context.Context) {
 			if err := errors.Join(r.Close(), runtime.Close(ctx)); err != nil {
 				s.log.Warn("close the old pipeline", "err", err)
@@ -59,7 +59,7 @@ func dnsServer(cfg *config.Config) *net.Resolver {
 
 func (s *Server) newRelay(cfg *config.Config) *relay.Relay {
 	r := &relay.Relay{
-		Hostname: cfg.Hostname, Concurrency: cfg.Relay.Concurrency, Log: s.log, Observer: s.metrics.Relay(),
+		Hostname: cfg.Hostname, Messages: messages(cfg), Log: s.log, Observer: s.metrics.Relay(),
 		Timeouts: timeouts(&cfg.Relay), Connect: min(cfg.Relay.Timeout, relay.DefaultConnect), Self: s.isSelf,
 	}
 	if cfg.Relay.DNS != "" {

@@ -23,9 +23,8 @@ func (q *Queue) hopOf(lane string) *NextHop {
 	if lane == "" {
 		return &anyHop
 	}
-	host := hostOf(lane)
 	for i := range q.NextHops {
-		if q.NextHops[i].matches(host) {
+		if q.NextHops[i].Matches(lane) {
 			return &q.NextHops[i]
 		}
 	}
@@ -44,8 +43,9 @@ func hostOf(lane string) string {
 	return host
 }
 
-// matches takes host in lower case.
-func (h *NextHop) matches(host string) bool {
+// Matches tells whether h is about a lane.
+func (h *NextHop) Matches(lane string) bool {
+	host := hostOf(lane)
 	pattern := strings.ToLower(h.Pattern)
 	if suffix, ok := strings.CutPrefix(pattern, "*"); ok {
 		return suffix == "" || suffix[0] == '.' && len(host) > len(suffix) && strings.HasSuffix(host, suffix)

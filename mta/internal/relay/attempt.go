@@ -20,7 +20,6 @@ import (
 type job struct {
 	*Relay
 	hop     Hop
-	peer    *peer
 	m       *mail.Message
 	body    *body
 	results []mail.Result // of the whole message
@@ -41,6 +40,7 @@ func (r *Relay) attempt(ctx context.Context, m *mail.Message, b *body, g group, 
 	j.run(ctx)
 	for _, i := range g.rcpts {
 		res := &results[i]
+		res.Lane = laneOf(g.hop)
 		if res.NextHop == "" {
 			res.NextHop = nameOf(g.hop)
 		}
@@ -61,13 +61,6 @@ func nameOf(h Hop) string {
 }
 
 func (j *job) run(ctx context.Context) {
-	p, err := j.enter(ctx, j.hop)
-	if err != nil {
-		j.settle(refused(err))
-		return
-	}
-	defer j.leave(p)
-	j.peer = p
 	j.needs(ctx)
 	if c := j.reuse(key{j.hop, j.need}); c != nil {
 		j.use(ctx, c, true)
@@ -78,30 +71,8 @@ func (j *job) run(ctx context.Context) {
 	if res := j.tryHosts(ctx); res != nil {
 		j.settle(*res)
 	}
-	j.settle(refused(context.Cause(ctx))) // no host is left to try
+	j.settle(deferred(451, "4.3.2", "interrupted", context.Cause(ctx))) // no host is left to try
 }
-
-// refused is the result of an attempt that was not let in.
-func refused(err error) mail.Result {
-	var down *downError
-	switch {
-	case errors.Is(err, ErrBusy):
-		return deferred(451, "4.4.5", "too many connections to the next hop already", err)
-	case errors.As(err, &down):
-		if cause, ok := errors.AsType[*hostError](down.cause); ok {
-			res := cause.result
-			res.Outcome, res.Err = mail.Deferred, err
-			return res
-		}
-	}
-	return deferred(451, "4.3.2", "interrupted", err)
-}
-
-// A hostError is why no host of a next hop could be reached.
-type hostError struct{ result mail.Result }
-
-func (e *hostError) Error() string { return e.result.Text }
-func (e *hostError) Unwrap() error { return e.result.Err }
 
 // settle gives res to all recipients that are pending and have none.
 func (j *job) settle(res mail.Result) {
@@ -126,14 +97,10 @@ func (j *job) tryHosts(ctx context.Context) *mail.Result {
 			break
 		}
 	}
-	if j.missed == nil || ctx.Err() != nil || errors.Is(j.missed.Err, ErrBusy) {
+	if j.missed == nil || ctx.Err() != nil || errors.Is(j.missed.Err, ErrBusy) || errors.Is(j.missed.Err, errClosed) {
 		return j.missed
 	}
 	j.missed.Unreached = !j.session
-	if j.missed.Unreached && j.missed.Outcome == mail.Deferred {
-		j.fell(j.peer, &hostError{*j.missed})
-		j.logger().Debug("next hop is down", "next_hop", nameOf(j.hop), "reply", j.missed.Text, "err", j.missed.Err)
-	}
 	return j.missed
 }
 
@@ -166,7 +133,6 @@ func (j *job) tryHost(ctx context.Context, host target, left *int) bool {
 			continue
 		}
 		addrs = slices.DeleteFunc(addrs, func(a netip.AddrPort) bool { return a == c.addr })
-		j.up(j.peer)
 		if !j.use(ctx, c, false) {
 			break
 		}

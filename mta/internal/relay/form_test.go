@@ -225,11 +225,6 @@ func TestContentPanics(t *testing.T) {
 		}()
 		r.Deliver(t.Context(), m, nil)
 	}()
-	for _, p := range r.peers {
-		if p.active != 0 {
-			t.Errorf("%s has %d attempts", p.hop, p.active)
-		}
-	}
 	if n := r.pool.waiting(); n != 0 || r.pool.open != 0 {
 		t.Errorf("%d connections wait, %d are open", n, r.pool.open)
 	}

@@ -50,7 +50,7 @@ func (n *network) Policy(_ context.Context, domain string) (*sts.Policy, *sts.Fa
 func (n *network) relay(t *testing.T, roots *x509.CertPool) *Relay {
 	r := &Relay{
 		Hostname: "crepes.fr", Dial: n.dial, DNSSEC: dnssec.New(n.dns.Addr), STS: n,
-		TLS: &tls.Config{RootCAs: roots}, Reports: &tlsrpt.Counts{}, BackOff: 1,
+		TLS: &tls.Config{RootCAs: roots}, Reports: &tlsrpt.Counts{},
 	}
 	t.Cleanup(func() { r.Close() })
 	return r

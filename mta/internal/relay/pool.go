@@ -2,6 +2,7 @@ package relay
 
 import (
 	"container/list"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -15,6 +16,12 @@ const (
 	DefaultMaxIdle        = 100 // each costs a file handle here and a process at some receivers
 	DefaultMaxConnections = 900 // a process has 1,024 file handles where nobody says otherwise
 )
+
+// ErrBusy is the Err of results of a next hop for which no connection was left:
+// nothing is wrong with the message, and it may be tried soon.
+var ErrBusy = errors.New("too many connections")
+
+var errClosed = errors.New("relay is closed")
 
 // A connection knows where it leads and what it had to show.
 type connection struct {
@@ -191,6 +198,9 @@ func (r *Relay) reuse(k key) *connection { return r.pool.reuse(k) }
 // keep lets c wait for the next message, or closes it.
 func (r *Relay) keep(c *connection) {
 	limit := or(r.MaxMessages, DefaultMaxMessages)
+	if r.Messages != nil {
+		limit = or(r.Messages(laneOf(c.key.hop)), limit)
+	}
 	if n := c.Offer().MailMax; n > 0 {
 		limit = min(limit, n)
 	}

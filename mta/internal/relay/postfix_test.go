@@ -114,7 +114,7 @@ func TestPostfixSink(t *testing.T) {
 				scheme, args = LMTP, []string{"-L"}
 			}
 			dial, dir := smtpSink(t, args...)
-			r := &Relay{Hostname: "crepes.fr", Dial: dial, SlotWait: time.Minute, Routes: []Route{{"*", NewHop(scheme, "127.0.0.1", 25, "", "")}}}
+			r := &Relay{Hostname: "crepes.fr", Dial: dial, Routes: []Route{{"*", NewHop(scheme, "127.0.0.1", 25, "", "")}}}
 			want := map[string]int{}
 			var wg sync.WaitGroup
 			for name, content := range messages {
@@ -170,7 +170,7 @@ func TestPostfixSinkFails(t *testing.T) {
 	} {
 		t.Run(args, func(t *testing.T) {
 			dial, _ := smtpSink(t, strings.Fields(args)...)
-			r := &Relay{Hostname: "crepes.fr", Dial: dial, BackOff: 1, Routes: []Route{{"*", NewHop(SMTP, "127.0.0.1", 25, "", "")}}}
+			r := &Relay{Hostname: "crepes.fr", Dial: dial, Routes: []Route{{"*", NewHop(SMTP, "127.0.0.1", 25, "", "")}}}
 			defer r.Close()
 			for range 3 {
 				if res := r.Deliver(t.Context(), message(t, "bob@hamburger.edu"), nil)[0]; res.Outcome != want {

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
@@ -24,13 +23,10 @@ import (
 
 // Defaults of the fields of [Relay] with the same names.
 const (
-	DefaultConcurrency   = 10               // what a receiver with a limit per address bears
 	DefaultMaxRecipients = 100              // what every server has to take (RFC 5321 §4.5.3.1.8)
 	DefaultMaxMessages   = 100              // then a new connection gives balancers a chance
 	DefaultIdle          = 10 * time.Second // servers wait for minutes, but an idle session costs them one of few
 	DefaultConnect       = 30 * time.Second // three SYNs
-	DefaultSlotWait      = 5 * time.Second  // how long a slow next hop may hold up who waits
-	DefaultBackOff       = 2 * time.Second  // enough that a backlog costs one attempt, not one for each message
 	DefaultMaxHosts      = 5                // of one MX list
 	DefaultMaxAddresses  = 10               // of all these hosts (RFC 5321 §5.1: at least two)
 )
@@ -88,10 +84,7 @@ type Relay struct {
 
 	Timeouts       smtpc.Timeouts
 	Connect        time.Duration // for one address
-	SlotWait       time.Duration // for one of a next hop's places
-	BackOff        time.Duration // after no host of a next hop could be reached
 	Idle           time.Duration // that a connection waits for its next message
-	Concurrency    int           // attempts at one next hop at the same time
 	MaxRecipients  int           // of one transaction
 	MaxMessages    int           // of one connection
 	MaxHosts       int           // tried of one MX list
@@ -99,10 +92,9 @@ type Relay struct {
 	MaxIdle        int           // connections that wait for their next message, to all next hops
 	MaxConnections int           // to all next hops
 
-	mu     sync.Mutex // guards what follows; never held while talking
-	peers  map[Hop]*peer
-	swept  time.Time // when peers were last looked through
-	closed bool
+	// Messages is how many one connection carries at most, where that is not
+	// MaxMessages, by what Lane calls the next hop. Zero: MaxMessages. It may be nil.
+	Messages func(lane string) int
 
 	pool pool
 }
@@ -146,7 +138,10 @@ func (r *Relay) group(m *mail.Message, hop *mail.NextHop) []group {
 // Lane names the next hop that Deliver would hand a recipient to, without a
 // password: a mail domain, or a hop as in `smtp://host:port`.
 func (r *Relay) Lane(rcpt *mail.Recipient, hop *mail.NextHop) string {
-	h := r.hopFor(rcpt, hop)
+	return laneOf(r.hopFor(rcpt, hop))
+}
+
+func laneOf(h Hop) string {
 	if h.Scheme == MX {
 		return h.Host
 	}
@@ -178,9 +173,6 @@ func (r *Relay) hopFor(rcpt *mail.Recipient, given *mail.NextHop) Hop {
 // Close closes the connections that wait for a next message, and those in use
 // as soon as their transaction ends. It waits for the former.
 func (r *Relay) Close() error {
-	r.mu.Lock()
-	r.closed = true
-	r.mu.Unlock()
 	r.pool.close()
 	return nil
 }

@@ -52,6 +52,8 @@ func unreached(where string, err error) mail.Result {
 	case said:
 		res = replied(reply)
 		res.Err = err
+	case errors.Is(err, errClosed):
+		res = deferred(451, "4.3.2", "interrupted", err)
 	case errors.Is(err, ErrBusy):
 		res = deferred(451, "4.4.5", "too many connections already", err)
 	default:

@@ -72,7 +72,6 @@ func TestToOurServer(t *testing.T) {
 	cert, _ := certificate(t, "hamburger.edu")
 	k, addr := ours(t, func(s *smtpd.Server) { s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}} })
 	r := to(t, "smtp://"+addr)
-	r.SlotWait = time.Minute
 	want := map[string]int{}
 	var wg sync.WaitGroup
 	for name, content := range messages {
