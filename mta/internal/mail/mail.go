@@ -241,6 +241,7 @@ type Transaction struct {
 	SentBy       string            // the stage that this message comes from; empty: from a client
 	Queued       bool              // it is in the queue: the client has its reply
 	Attempts     int               // made at it so far; zero before the queue
+	Failed       string            // the stage that failed at it and had it deferred for that; empty: none did
 
 	// More is queued together with this one, all or none: the parts that a
 	// stage gave a content of their own, and messages that plugins sent. None

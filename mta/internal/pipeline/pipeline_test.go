@@ -154,6 +154,9 @@ func TestCheck(t *testing.T) {
 			if s := strings.Join(got, ", "); s != tt.seen {
 				t.Errorf("observed %q, want %q", s, tt.seen)
 			}
+			if failed := strings.Contains(tt.seen, "a failed") && tt.want == mail.Defer; (tx.Failed == "a") != failed {
+				t.Errorf("deferred because of a failure of %q", tx.Failed)
+			}
 		})
 	}
 }

@@ -49,6 +49,9 @@ func (p *Pipeline) stage(ctx context.Context, s step, tx *mail.Transaction) resu
 		p.observe(s.m.Name, "failed", took)
 		p.logFailure(s, tx, err)
 		r = s.failed(ctx, tx)
+		if r.verdict == mail.Defer && ctx.Err() == nil {
+			tx.Failed = s.m.Name
+		}
 	case how == tripped:
 		p.observe(s.m.Name, "tripped", took)
 		r = s.failed(ctx, tx)

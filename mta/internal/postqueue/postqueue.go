@@ -166,6 +166,7 @@ func (a *attempt) before(ctx context.Context, hook string, places []int) {
 	for k, i := range places {
 		old, rcpt := &a.m.Envelope.Recipients[i], &tx.Envelope.Recipients[k]
 		if r, ok := decision(tx, verdict, err, old, rcpt); ok {
+			r.Failed = tx.Failed
 			a.results[i], a.decided[i] = r, true
 			continue
 		}

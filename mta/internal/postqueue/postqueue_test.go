@@ -264,3 +264,15 @@ func TestHooks(t *testing.T) {
 		t.Errorf("got %s, %v", v, err)
 	}
 }
+
+// A result says that it is a stage that failed and not the next hop, so that the
+// queue can hold what makes it fail again and again.
+func TestResultsSayWhichStageFailed(t *testing.T) {
+	later := &smtp.Reply{Code: 451, Enh: smtp.Enh{4, 3, 0}, Text: "later"}
+	d := &Deliverer{Next: &next{result: taken}, Local: func(mail.Path) string { return "" }, Stages: stages{
+		mail.HookRoute: says(mail.Defer, later, func(tx *mail.Transaction, _ *mail.Recipient) { tx.Failed = "filter" }),
+	}}
+	if r := d.Deliver(t.Context(), message("x@example.org"))[0]; r.Failed != "filter" {
+		t.Errorf("got %+v", r)
+	}
+}

@@ -67,7 +67,9 @@ func (q *Queue) review(ctx context.Context, e *Entry, content mail.Content) revi
 	case mail.Discard:
 		tx.Envelope.Recipients = nil
 	default:
-		r.results = slices.Repeat([]mail.Result{refused(err)}, len(e.Envelope.Recipients))
+		said := refused(err)
+		said.Failed = tx.Failed
+		r.results = slices.Repeat([]mail.Result{said}, len(e.Envelope.Recipients))
 		return r
 	}
 	if later := deferral(tx); later != nil {

@@ -122,13 +122,7 @@ func (q *Queue) leave(ctx context.Context, visits []*visit, results []mail.Resul
 			continue
 		}
 		v.left = true
-		var own []mail.Result
-		for _, i := range v.rcpts {
-			if i < len(results) && (results[i].Lane == "" || results[i].Lane == v.lane.name) {
-				own = append(own, results[i])
-			}
-		}
-		said, why := judge(own)
+		said, why := v.judge(results)
 		if e, ok := q.learn(v, said, why, now); ok {
 			events = append(events, e)
 		}
@@ -146,6 +140,24 @@ func (q *Queue) leave(ctx context.Context, visits []*visit, results []mail.Resul
 	for _, t := range back {
 		q.sweepTaken(ctx, t.entry) // what was to be warned of while it waited here
 	}
+}
+
+// judge is what the results of the visit's recipients say of its lane. A stage
+// behind the queue may have led them to another next hop: that one being down
+// does not close this lane.
+func (v *visit) judge(results []mail.Result) (verdict, mail.Result) {
+	var own []mail.Result
+	for _, i := range v.rcpts {
+		if i >= len(results) {
+			continue
+		}
+		r := results[i]
+		if r.Unreached && r.Lane != "" && r.Lane != v.lane.name {
+			r.Unreached, r.Strained = false, true
+		}
+		own = append(own, r)
+	}
+	return judge(own)
 }
 
 // An event is that a next hop went down or came up.
