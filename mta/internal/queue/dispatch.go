@@ -31,8 +31,12 @@ const (
 
 	// fullPause is how long the store hands out nothing of a lane that has
 	// enough in memory, unless it is told otherwise. It is short because it holds
-	// for all nodes.
-	fullPause = 2 * time.Second
+	// for all nodes that are asked about the same entries.
+	fullPause = 500 * time.Millisecond
+
+	// crowdPause is the same for a new or slow lane that waits for others: there
+	// may be thousands.
+	crowdPause = 2 * time.Second
 )
 
 // A task is an entry on its way to its attempt.
@@ -208,8 +212,10 @@ func (q *Queue) room(l *lane, now time.Time) (int, time.Time) {
 	switch {
 	case l.local():
 		n = min(q.Concurrency-q.total, localBacklog) + localBacklog - len(l.claimed)
+	case q.crowded(l) && l.slow:
+		return 0, now.Add(spread(crowdPause, q.Random()))
 	case q.crowded(l):
-		n = 0
+		return 0, now.Add(fullPause)
 	case !l.proven || l.down != nil:
 		n = l.places() - l.active - l.waiting()
 	default:

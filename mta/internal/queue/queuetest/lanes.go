@@ -110,7 +110,7 @@ func testLaneBlocked(t *testing.T, f *fixture) {
 	f.put(inLane(2, "up"))
 	f.put(inLane(3, "down"))
 	now := base.Add(3 * time.Second)
-	free := now.Add(time.Minute)
+	free := now.Add(lease / 2) // while what was claimed still is
 	p := &picker{room: map[string]int{"down": 0}, notBefore: map[string]time.Time{"down": free}}
 	wantIDs(t, "claimed", f.claimPick(now, 10, p), numbers(2))
 	wantAsked(t, "first", p, "down", "up")
