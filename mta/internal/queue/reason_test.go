@@ -102,7 +102,7 @@ func TestWhichNextHopsAPatternIsAbout(t *testing.T) {
 // them says.
 func TestVerdictOfResults(t *testing.T) {
 	var (
-		taken    = mail.Result{Outcome: mail.Relayed}
+		taken       = mail.Result{Outcome: mail.Relayed}
 		refused     = mail.Result{Outcome: mail.Bounced, Peer: true, Code: 550}
 		busy        = mail.Result{Outcome: mail.Deferred, Peer: true, Code: 421, Strained: true}
 		away        = mail.Result{Outcome: mail.Deferred, Unreached: true}
