@@ -65,27 +65,45 @@ func (q *Queue) sweep(ctx context.Context) error {
 	return err
 }
 
-// sweepBefore deals with the waiting entries that were received before a time,
-// with IDs after the one given, and returns the last ID that it came to.
+// sweepBefore deals with the entries that were received before a time, with IDs
+// after the one given, and returns the last ID up to which all were. IDs sort by
+// age, give or take what an hour of divided mail or a clock set right makes of
+// it, so that a page on which all entries are younger is the end: a long queue
+// costs no more than a short one.
 func (q *Queue) sweepBefore(ctx context.Context, before time.Time, after mail.QueueID) (mail.QueueID, error) {
-	f := Filter{State: Waiting, Before: before}
+	to, all := after, true
 	for {
-		page, err := q.Store.List(ctx, time.Now(), f, after, sweepPage)
+		page, err := q.Store.List(ctx, time.Now(), Filter{}, after, sweepPage)
 		if err != nil {
-			return after, err
+			return to, err
 		}
 		var g errgroup.Group
 		g.SetLimit(sweepers)
+		old := false
 		for _, e := range page {
-			after = max(after, e.ID)
-			if now := time.Now(); !e.Damaged && (q.expired(e, now) || q.warnable(e, now)) {
+			after = e.ID
+			if !e.Received.Before(before) {
+				all = false
+				continue
+			}
+			old = true
+			if all {
+				to = e.ID
+			}
+			if q.sweeps(e) {
 				g.Go(func() error { return q.sweepOne(ctx, e.ID) })
 			}
 		}
-		if err := g.Wait(); err != nil || len(page) < sweepPage {
-			return after, err
+		if err := g.Wait(); err != nil || !old || len(page) < sweepPage {
+			return to, err
 		}
 	}
+}
+
+// sweeps tells whether there is something to do about e, which nobody attempts.
+func (q *Queue) sweeps(e *Entry) bool {
+	now := time.Now()
+	return !e.Damaged && e.State(now) == Waiting && (q.expired(e, now) || q.warnable(e, now))
 }
 
 // warnable tells whether the sender of e is to hear now that it is delayed.
