@@ -180,7 +180,7 @@ func (s *Server) queueState() (metrics.QueueState, error) {
 	}
 	state := metrics.QueueState{Messages: map[string]int{
 		string(queue.Waiting): stats.Waiting, string(queue.Active): stats.Active, string(queue.Held): stats.Held,
-	}}
+	}, NextHops: nextHopStates(stats, s.queue.Lanes())}
 	if !stats.Oldest.IsZero() {
 		state.Oldest = time.Since(stats.Oldest)
 	}

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"github.com/wasmta/wasmta/mta/internal/config"
+	"github.com/wasmta/wasmta/mta/internal/metrics"
 	"github.com/wasmta/wasmta/mta/internal/queue"
 )
 
@@ -43,6 +44,29 @@ func retryOn(r *config.RetryOn) map[queue.Reason]queue.Schedule {
 		if s == (queue.Schedule{}) {
 			delete(all, why)
 		}
+	}
+	return all
+}
+
+// nextHopStates puts together what the store knows of lanes, of all nodes, and
+// what this one does at them.
+func nextHopStates(stats queue.Stats, lanes []queue.LaneStatus) []metrics.NextHopState {
+	all := make([]metrics.NextHopState, 0, len(lanes))
+	at := make(map[string]int, len(lanes))
+	for _, l := range lanes {
+		at[l.Lane] = len(all)
+		all = append(all, metrics.NextHopState{
+			Lane: l.Lane, Active: l.Active, Limit: l.Limit,
+			Down: l.State == queue.LaneDown || l.State == queue.LaneProbe,
+		})
+	}
+	for _, l := range stats.Lanes {
+		i, known := at[l.Lane]
+		if !known {
+			i = len(all)
+			all = append(all, metrics.NextHopState{Lane: l.Lane})
+		}
+		all[i].Messages = l.Entries
 	}
 	return all
 }

@@ -1,7 +1,7 @@
 // Package metrics counts what the server does, for Prometheus. Its views have
 // the methods that the other packages' Observer interfaces ask for; what the
 // numbers are used for is left to whoever reads /metrics. Labels never hold
-// what comes from outside: no addresses, no host names.
+// what comes from outside, but for the names of some next hops, which are few.
 package metrics
 
 import (
@@ -58,6 +58,9 @@ type Set struct {
 	queuedBytes      prometheus.Counter
 	attempts         *prometheus.CounterVec
 	delay            *prometheus.HistogramVec
+	hops             nextHops
+	hopAttempts      *prometheus.CounterVec
+	hopTime          *prometheus.HistogramVec
 	notified         *prometheus.CounterVec
 	mailboxes        *prometheus.CounterVec
 	mailboxTime      prometheus.Histogram
@@ -105,6 +108,8 @@ func New(version string) *Set {
 	s.queuedBytes = s.counter("mta_queued_bytes_total", "Octets of these messages.").WithLabelValues()
 	s.attempts = s.counter("mta_attempts_total", "Attempts at recipients of queued messages, by outcome.", "outcome")
 	s.delay = s.histogram("mta_delay_seconds", "From receiving a message to the outcome of one recipient that is final.", delayBuckets, "outcome")
+	s.hopAttempts = s.counter("mta_next_hop_attempts_total", "The same by next hop: local, the first 50 with 20 attempts, and all others together.", "next_hop", "outcome")
+	s.hopTime = s.histogram("mta_next_hop_attempt_seconds", "How long these attempts took.", attemptBuckets, "next_hop")
 	s.notified = s.counter("mta_notifications_total", "DSNs put into the queue, by action: failed, delayed or success.", "action")
 	s.mailboxes = s.counter("mta_mailbox_deliveries_total", "Copies for mailboxes, by outcome.", "outcome")
 	s.mailboxTime = s.histogram("mta_mailbox_delivery_seconds", "How long a copy took to be on the disk.", fastBuckets).WithLabelValues().(prometheus.Histogram)

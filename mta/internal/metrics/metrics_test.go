@@ -23,7 +23,9 @@ var update = flag.Bool("update", false, "write the generated page")
 func full() *Set {
 	s := New("v1.2.3")
 	s.WatchQueue(func() (QueueState, error) {
-		return QueueState{Messages: map[string]int{"waiting": 3, "held": 1}, Oldest: 90 * time.Second}, nil
+		return QueueState{Messages: map[string]int{"waiting": 3, "held": 1}, Oldest: 90 * time.Second, NextHops: []NextHopState{
+			{Lane: "hamburger.edu", Messages: 3, Active: 2, Limit: 5, Down: true}, {Active: 1, Limit: 500},
+		}}, nil
 	})
 	return s
 }
@@ -71,6 +73,11 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	got := read(t, s)
 	for _, want := range []string{
 		`mta_build_info{version="v1.2.3"} 1`,
+		`mta_next_hop_messages{next_hop="hamburger.edu"} 3`,
+		`mta_next_hop_active{next_hop="local"} 1`,
+		`mta_next_hop_limit{next_hop="hamburger.edu"} 5`,
+		`mta_next_hop_down{next_hop="hamburger.edu"} 1`,
+		`mta_next_hops_down 1`,
 		`mta_sessions_open{listener="smtp"} 1`,
 		`mta_sessions_total{listener="smtp"} 2`,
 		`mta_sessions_open{listener="pop3"} 1`,
@@ -188,5 +195,42 @@ func TestTripped(t *testing.T) {
 	s.Reloaded(true, time.Unix(1000, 0))
 	if strings.Contains(read(t, s), `mta_stage_tripped{`) {
 		t.Error("after a reload a stage of the old pipeline is still tripped")
+	}
+}
+
+// However many next hops there are, few have numbers of their own, and those are
+// the ones with much mail.
+func TestNextHopsAreFew(t *testing.T) {
+	s := New("v1")
+	var states []NextHopState
+	s.WatchQueue(func() (QueueState, error) {
+		return QueueState{NextHops: states, Messages: map[string]int{"waiting": 5000}}, nil
+	})
+	for i := range 1000 {
+		states = append(states, NextHopState{Lane: fmt.Sprintf("d%d.example", i), Messages: 1})
+		s.Queue().Tried(fmt.Sprintf("d%d.example", i), mail.Deferred, time.Second)
+	}
+	for range 30 {
+		s.Queue().Tried("busy.example", mail.Relayed, time.Second)
+		s.Queue().Tried("", mail.Delivered, time.Second)
+	}
+	for i := range 100 {
+		for range 20 {
+			s.Queue().Tried(fmt.Sprintf("often%d.example", i), mail.Relayed, time.Second)
+		}
+	}
+	got := read(t, s)
+	for _, want := range []string{
+		`mta_next_hop_attempts_total{next_hop="busy.example",outcome="relayed"} 11`,
+		`mta_next_hop_attempts_total{next_hop="local",outcome="delivered"} 30`,
+		`mta_next_hop_attempts_total{next_hop="other",outcome="deferred"} 1000`,
+		`mta_next_hop_messages{next_hop="other"} 4950`,
+	} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("no line %s", want)
+		}
+	}
+	if n := strings.Count(got, "mta_next_hop_attempts_total{"); n > maxNextHops+3 {
+		t.Errorf("%d series", n)
 	}
 }

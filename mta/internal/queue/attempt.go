@@ -118,8 +118,22 @@ func (q *Queue) deliver(ctx context.Context, e *Entry, o *trial, place *visit) {
 			}
 		}
 		e.Notes, o.sends = m.Notes, m.Sends
+		q.observe(visits, results, now)
 	}
 	o.results = results
+}
+
+// observe counts what the recipients of an attempt came to, by their lanes.
+func (q *Queue) observe(visits []*visit, results []mail.Result, began time.Time) {
+	if q.Observer == nil {
+		return
+	}
+	took := time.Since(began)
+	for _, v := range visits {
+		for _, i := range v.rcpts {
+			q.Observer.Tried(v.lane.name, results[i].Outcome, took)
+		}
+	}
 }
 
 func (q *Queue) expired(e *Entry, now time.Time) bool {

@@ -3,10 +3,13 @@ package queue_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/queue"
 )
 
@@ -234,7 +237,7 @@ func TestABusyLaneKeepsAPlaceForOneOfSeveral(t *testing.T) {
 // Mail that has no turn for days because there is too much of it expires in time.
 func TestABacklogExpires(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		const n = 5000
+		const n = 4000
 		w.behave("slow.example", takes(50*time.Minute))
 		w.backlog(n, "slow.example")
 		w.run()
@@ -250,6 +253,37 @@ func TestABacklogExpires(t *testing.T) {
 		}
 		if first < 5*day || last > 5*day+3*time.Minute {
 			t.Errorf("the failures came from %v to %v", first, last)
+		}
+	})
+}
+
+// tries counts what the queue tells of lanes.
+type tries struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func (o *tries) Queued(int64)                                  {}
+func (o *tries) Attempted(string, mail.Outcome, time.Duration) {}
+func (o *tries) Notified(string)                               {}
+func (o *tries) Tried(lane string, outcome mail.Outcome, took time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.n[fmt.Sprint(lane, " ", outcome, " ", took)]++
+}
+
+func TestAttemptsAreCountedByLane(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		o := &tries{n: map[string]int{}}
+		w.q.Observer = o
+		w.behave("slow.example", takes(time.Second))
+		w.behave("down.example", down)
+		w.run()
+		w.enqueue("bob@slow.example")
+		w.enqueue("bob@crepes.fr", "bob@down.example")
+		time.Sleep(10 * time.Second)
+		if want := map[string]int{"slow.example relayed 1s": 1, " relayed 0s": 1, "down.example deferred 0s": 1}; !maps.Equal(o.n, want) {
+			t.Errorf("counted %v, want %v", o.n, want)
 		}
 	})
 }

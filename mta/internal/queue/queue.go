@@ -141,6 +141,7 @@ type Queue struct {
 type Observer interface {
 	Queued(size int64)                                                   // one message accepted; DSNs too
 	Attempted(nextHop string, outcome mail.Outcome, delay time.Duration) // one recipient; delay since the message was received
+	Tried(lane string, outcome mail.Outcome, took time.Duration)         // the same, with how long the attempt at its lane took
 	Notified(kind string)                                                // one DSN put into the queue: a [NoticeKind]
 }
 
