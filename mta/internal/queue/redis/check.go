@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/wasmta/wasmta/mta/internal/redisurl"
 )
 
 // A Finding is something about a server that endangers mail.
@@ -138,9 +140,9 @@ func (s *Store) findings(f facts) (found []Finding) {
 	} else {
 		s.known(f.config, add)
 	}
-	replicated := s.address.kind != single || f.info["connected_slaves"] != "0" && f.info["connected_slaves"] != ""
+	replicated := s.address.Kind != redisurl.Single || f.info["connected_slaves"] != "0" && f.info["connected_slaves"] != ""
 	if replicated && s.o.Replicas == 0 {
-		add(s.address.kind == sentinel || s.address.kind == cluster && f.info["connected_slaves"] != "0", "connected_slaves", f.info["connected_slaves"],
+		add(s.address.Kind == redisurl.Sentinel || s.address.Kind == redisurl.Cluster && f.info["connected_slaves"] != "0", "connected_slaves", f.info["connected_slaves"],
 			"a failover would lose mail that the next master does not have yet; set queue.replicas to 1 or more, or write durability: relaxed")
 	}
 	if f.info["aof_last_write_status"] == "err" {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/wasmta/wasmta/mta/internal/redisurl"
 )
 
 const (
@@ -47,7 +49,7 @@ func (s *Store) send(ctx context.Context, c *call) (any, error) {
 		again := &call{script: c.script, shard: c.shard, args: c.args, full: true}
 		reply, err = s.sendOnce(ctx, again)
 	}
-	if moved(err) && s.address.kind == cluster {
+	if moved(err) && s.address.Kind == redisurl.Cluster {
 		s.client.(*redis.ClusterClient).ReloadState(ctx)
 	}
 	return reply, err

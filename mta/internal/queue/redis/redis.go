@@ -30,6 +30,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/redisurl"
 )
 
 // Durability is what Redis has to promise.
@@ -123,7 +124,7 @@ func (o Options) withDefaults() (Options, error) {
 // A Store is a queue in Redis. Safe for concurrent use.
 type Store struct {
 	o       Options
-	address *address
+	address *redisurl.URL
 	client  redis.UniversalClient
 	log     *slog.Logger
 	ops     string // what this process's operation IDs begin with
@@ -156,27 +157,32 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	a, err := parseURL(o.URL)
+	u, err := redisurl.Parse(o.URL)
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
 	s := &Store{
-		o: o, address: a, log: o.Log, ops: random(),
+		o: o, address: u, log: o.Log, ops: random(),
 		pipe: map[*redis.Client]*pipe{}, given: map[mail.QueueID]string{}, runs: map[string]bool{},
 	}
 	if err := s.openContents(); err != nil {
 		return nil, err
 	}
-	options := s.options()
-	switch a.kind {
-	case single:
-		s.client = redis.NewClient(options.Simple())
-	case sentinel:
-		s.client = redis.NewFailoverClient(options.Failover())
-	case cluster:
-		s.client = redis.NewClusterClient(options.Cluster())
-	}
+	s.client = u.Client(s.options())
 	return s, nil
+}
+
+// options are those that all kinds of servers share. go-redis makes no retries:
+// what can be tried again is tried again here, under the same operation ID.
+func (s *Store) options() *redis.UniversalOptions {
+	o := s.address.Options()
+	o.Protocol, o.DisableIdentity = 2, true
+	o.MaxRetries, o.DialerRetries = -1, 1
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = s.o.DialTimeout, s.o.ReplyTimeout, s.o.ReplyTimeout
+	o.PoolSize, o.MaxActiveConns, o.PoolTimeout = s.o.Connections, s.o.Connections, s.o.ReplyTimeout
+	o.ContextTimeoutEnabled = true
+	o.OnConnect = s.connected
+	return o
 }
 
 // Close ends all connections, having waited for what is under way. What it was

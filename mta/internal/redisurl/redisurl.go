@@ -1,4 +1,7 @@
-package redis
+// Package redisurl reads the URL of a Redis, be it one server, one that Sentinels
+// watch, or a Cluster, and makes a client of it. What is kept there is left to
+// others.
+package redisurl
 
 import (
 	"crypto/tls"
@@ -15,28 +18,28 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// A kind is how the servers behind a URL work together.
-type kind int
+// A Kind is how the servers behind a URL work together.
+type Kind int
 
 const (
-	single kind = iota
-	sentinel
-	cluster
+	Single Kind = iota
+	Sentinel
+	Cluster
 )
 
 // schemes are what a URL may begin with.
 var schemes = map[string]struct {
-	kind kind
+	kind Kind
 	tls  bool
 	unix bool
 }{
-	"redis":           {kind: single},
-	"rediss":          {kind: single, tls: true},
-	"unix":            {kind: single, unix: true},
-	"redis+sentinel":  {kind: sentinel},
-	"rediss+sentinel": {kind: sentinel, tls: true},
-	"redis+cluster":   {kind: cluster},
-	"rediss+cluster":  {kind: cluster, tls: true},
+	"redis":           {kind: Single},
+	"rediss":          {kind: Single, tls: true},
+	"unix":            {kind: Single, unix: true},
+	"redis+sentinel":  {kind: Sentinel},
+	"rediss+sentinel": {kind: Sentinel, tls: true},
+	"redis+cluster":   {kind: Cluster},
+	"rediss+cluster":  {kind: Cluster, tls: true},
 }
 
 const defaultPort = "6379"
@@ -44,9 +47,9 @@ const defaultPort = "6379"
 // parameters are what may follow the question mark of a URL.
 var parameters = []string{"ca", "db", "sentinel_user", "sentinel_password"}
 
-// An address is a URL taken apart.
-type address struct {
-	kind     kind
+// A URL is one taken apart.
+type URL struct {
+	Kind     Kind
 	network  string   // tcp, unix
 	hosts    []string // with ports; of sentinels, or some of a cluster
 	master   string   // the name that sentinels know it by
@@ -58,17 +61,17 @@ type address struct {
 	sentinelUser, sentinelPassword string
 }
 
-// parseURL takes a URL apart. Its errors say what is wrong, and no password.
-func parseURL(s string) (*address, error) {
+// Parse takes a URL apart. Its errors say what is wrong, and no password.
+func Parse(s string) (*URL, error) {
 	scheme, rest, ok := strings.Cut(s, "://")
 	how, known := schemes[scheme]
 	if !ok || !known {
 		return nil, errors.New("the URL does not begin with redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://")
 	}
-	a := &address{kind: how.kind, network: "tcp"}
+	u := &URL{Kind: how.kind, network: "tcp"}
 	// Several hosts with ports are more than net/url takes: it gets the rest.
 	rest, query, _ := strings.Cut(rest, "?")
-	rest, err := a.login(rest)
+	rest, err := u.login(rest)
 	if err != nil {
 		return nil, err
 	}
@@ -77,18 +80,18 @@ func parseURL(s string) (*address, error) {
 		return nil, err
 	}
 	if how.unix {
-		a.network, a.hosts = "unix", []string{rest}
+		u.network, u.hosts = "unix", []string{rest}
 		if !strings.HasPrefix(rest, "/") {
 			return nil, errors.New("unix:// is followed by the full path of the socket, as in unix:///run/redis.sock")
 		}
-	} else if err := a.place(rest); err != nil {
+	} else if err := u.place(rest); err != nil {
 		return nil, err
 	}
-	return a, a.apply(params, how.tls)
+	return u, u.apply(params, how.tls)
 }
 
 // login takes the user and the password off the front.
-func (a *address) login(rest string) (string, error) {
+func (u *URL) login(rest string) (string, error) {
 	authority, path := rest, ""
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
 		authority, path = rest[:i], rest[i:]
@@ -99,8 +102,8 @@ func (a *address) login(rest string) (string, error) {
 	}
 	user, password, _ := strings.Cut(authority[:at], ":")
 	var err1, err2 error
-	a.user, err1 = url.PathUnescape(user)
-	a.password, err2 = url.PathUnescape(password)
+	u.user, err1 = url.PathUnescape(user)
+	u.password, err2 = url.PathUnescape(password)
 	if err1 != nil || err2 != nil {
 		return "", errors.New("the user or the password has a % that two hexadecimal digits do not follow; write %25")
 	}
@@ -108,13 +111,13 @@ func (a *address) login(rest string) (string, error) {
 }
 
 // place reads hosts, the name of a master and the number of a database.
-func (a *address) place(rest string) error {
+func (u *URL) place(rest string) error {
 	hosts, path, _ := strings.Cut(rest, "/")
 	port := defaultPort
-	if a.kind == sentinel {
+	if u.Kind == Sentinel {
 		port = "26379"
-		a.master, path, _ = strings.Cut(path, "/")
-		if a.master == "" {
+		u.master, path, _ = strings.Cut(path, "/")
+		if u.master == "" {
 			return errors.New("the name of the master is missing: redis+sentinel://HOST:26379,HOST:26379/MASTER/0")
 		}
 	}
@@ -123,15 +126,15 @@ func (a *address) place(rest string) error {
 		if err != nil {
 			return err
 		}
-		a.hosts = append(a.hosts, with)
+		u.hosts = append(u.hosts, with)
 	}
-	if a.kind == single && len(a.hosts) > 1 {
+	if u.Kind == Single && len(u.hosts) > 1 {
 		return errors.New("several hosts need redis+sentinel:// or redis+cluster://")
 	}
 	if path == "" {
 		return nil
 	}
-	return a.database(path)
+	return u.database(path)
 }
 
 func withPort(host, port string) (string, error) {
@@ -145,15 +148,15 @@ func withPort(host, port string) (string, error) {
 	return net.JoinHostPort(h, p), nil
 }
 
-func (a *address) database(s string) error {
+func (u *URL) database(s string) error {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 {
 		return fmt.Errorf("%q is no number of a database", s)
 	}
-	if a.kind == cluster && n != 0 {
+	if u.Kind == Cluster && n != 0 {
 		return errors.New("a cluster has database 0 only")
 	}
-	a.db = n
+	u.db = n
 	return nil
 }
 
@@ -170,10 +173,10 @@ func parseQuery(query string) (url.Values, error) {
 	return params, nil
 }
 
-func (a *address) apply(params url.Values, withTLS bool) error {
-	a.sentinelUser, a.sentinelPassword = params.Get("sentinel_user"), params.Get("sentinel_password")
+func (u *URL) apply(params url.Values, withTLS bool) error {
+	u.sentinelUser, u.sentinelPassword = params.Get("sentinel_user"), params.Get("sentinel_password")
 	if db := params.Get("db"); db != "" {
-		if err := a.database(db); err != nil {
+		if err := u.database(db); err != nil {
 			return err
 		}
 	}
@@ -184,7 +187,7 @@ func (a *address) apply(params url.Values, withTLS bool) error {
 		}
 		return nil
 	}
-	a.tls = &tls.Config{MinVersion: tls.VersionTLS12}
+	u.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	if ca == "" {
 		return nil
 	}
@@ -192,26 +195,30 @@ func (a *address) apply(params url.Values, withTLS bool) error {
 	if err != nil {
 		return fmt.Errorf("read ca: %w", err)
 	}
-	a.tls.RootCAs = x509.NewCertPool()
-	if !a.tls.RootCAs.AppendCertsFromPEM(pem) {
+	u.tls.RootCAs = x509.NewCertPool()
+	if !u.tls.RootCAs.AppendCertsFromPEM(pem) {
 		return fmt.Errorf("%s has no certificate in PEM", ca)
 	}
 	return nil
 }
 
-// options are those that all kinds share. go-redis makes no retries: what can be
-// tried again is tried again here, under the same operation ID.
-func (s *Store) options() *redis.UniversalOptions {
-	a := s.address
-	o := &redis.UniversalOptions{
-		Addrs: a.hosts, MasterName: a.master, DB: a.db, Username: a.user, Password: a.password, TLSConfig: a.tls,
-		SentinelUsername: a.sentinelUser, SentinelPassword: a.sentinelPassword,
-		Protocol: 2, DisableIdentity: true,
-		MaxRetries: -1, DialerRetries: 1,
-		DialTimeout: s.o.DialTimeout, ReadTimeout: s.o.ReplyTimeout, WriteTimeout: s.o.ReplyTimeout,
-		PoolSize: s.o.Connections, MaxActiveConns: s.o.Connections, PoolTimeout: s.o.ReplyTimeout,
-		ContextTimeoutEnabled: true,
-		OnConnect:             s.connected,
+// Options are those that lead to the servers, with the database and who we are
+// to them. The caller adds what it wants of the connections.
+func (u *URL) Options() *redis.UniversalOptions {
+	return &redis.UniversalOptions{
+		Addrs: u.hosts, MasterName: u.master, DB: u.db, Username: u.user, Password: u.password, TLSConfig: u.tls,
+		SentinelUsername: u.sentinelUser, SentinelPassword: u.sentinelPassword,
 	}
-	return o
+}
+
+// Client makes a client with what [URL.Options] returned. It does not need the
+// servers to be there. The caller must Close it.
+func (u *URL) Client(o *redis.UniversalOptions) redis.UniversalClient {
+	switch u.Kind {
+	case Sentinel:
+		return redis.NewFailoverClient(o.Failover())
+	case Cluster:
+		return redis.NewClusterClient(o.Cluster())
+	}
+	return redis.NewClient(o.Simple())
 }
