@@ -68,18 +68,26 @@ func any8Bit(b []byte) bool {
 	return false
 }
 
-// for8Bit is the content for a next hop that offers 8BITMIME or does not, and
-// the BODY to say of it: 8BITMIME where the client said so or an octet needs
-// it. Content that the next hop cannot take is converted (RFC 6152 §3).
-func (b *body) for8Bit(offered bool, said mail.Body) (mail.Content, mail.Body, error) {
-	if offered && said == mail.Body8Bit {
-		return b.content, mail.Body8Bit, nil
+// An accepts is what kinds of octets a next hop takes beside ASCII in lines.
+type accepts struct{ eight, binary bool }
+
+// form is the content for a next hop that takes what it takes, and the BODY to
+// say of it: BINARYMIME where the client said so, 8BITMIME where it did or an
+// octet needs it. Content that the next hop cannot take is converted (RFC 6152
+// §3, RFC 3030 §3).
+func (b *body) form(takes accepts, said mail.Body) (mail.Content, mail.Body, error) {
+	switch {
+	case said == mail.BodyBinary && takes.binary, said == mail.Body8Bit && takes.eight:
+		return b.content, said, nil
+	case said == mail.BodyBinary:
+		c, err := b.sevenBit()
+		return c, mail.Body7Bit, err
 	}
 	eight, err := b.has8Bit()
 	switch {
 	case err != nil:
 		return nil, "", err
-	case said == mail.BodyBinary, eight && !offered:
+	case eight && !takes.eight:
 		c, err := b.sevenBit()
 		return c, mail.Body7Bit, err
 	case eight:

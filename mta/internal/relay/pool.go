@@ -45,6 +45,8 @@ func (c *connection) Abort() error {
 	return c.Conn.Abort()
 }
 
+func (c *connection) isLMTP() bool { return c.key.hop.Scheme == LMTP }
+
 // A key is what two messages must have in common to go over one connection:
 // the next hop, and all that TLS had to show there. So what was opened under
 // one policy is never used under another.

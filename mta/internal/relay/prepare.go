@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/relay/verp"
 	"github.com/wasmta/wasmta/mta/internal/smtpc"
 )
 
@@ -25,7 +26,10 @@ func (w *work) prepare() (*mail.Envelope, mail.Content, []int) {
 	if len(batch) == 0 {
 		return nil, nil, nil
 	}
-	content, body, err := w.body.for8Bit(o.Has("8BITMIME"), all.Body)
+	if w.VERP.Has(env.ReversePath) && !w.c.isLMTP() {
+		env.ReversePath = verp.For(env.ReversePath, env.Recipients[0].Path)
+	}
+	content, body, err := w.body.form(accepts{eight: o.Has("8BITMIME"), binary: w.c.TakesBinary() && !w.NoBinary}, all.Body)
 	if err != nil {
 		for _, i := range batch {
 			w.results[i] = w.unsendable(err)
@@ -41,6 +45,9 @@ func (w *work) batch(env *mail.Envelope, utf8 bool) []int {
 	limit := or(w.MaxRecipients, DefaultMaxRecipients)
 	if n := w.c.Offer().RcptMax; n > 0 {
 		limit = min(limit, n)
+	}
+	if w.VERP.Has(env.ReversePath) && !w.c.isLMTP() {
+		limit = 1
 	}
 	var batch []int
 	for len(w.todo) > 0 && len(batch) < limit {

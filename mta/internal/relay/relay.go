@@ -18,6 +18,7 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/relay/dnssec"
 	"github.com/wasmta/wasmta/mta/internal/relay/sts"
 	"github.com/wasmta/wasmta/mta/internal/relay/tlsrpt"
+	"github.com/wasmta/wasmta/mta/internal/relay/verp"
 	"github.com/wasmta/wasmta/mta/internal/smtpc"
 )
 
@@ -74,6 +75,8 @@ type Relay struct {
 	STS      PolicySource   // nil: no MTA-STS
 	Reports  *tlsrpt.Counts // how TLS went; may be nil
 	Prefer   Family         // which addresses of a host come first
+	VERP     verp.Senders   // the reverse-paths that name the recipient, one in a transaction; not by LMTP
+	NoBinary bool           // content that is binary is converted, whatever a next hop offers
 
 	// Self tells whether an address is one that this server listens on, to
 	// which nothing is ever sent. It may be nil.

@@ -18,7 +18,9 @@ func (t *transaction) putAll() {
 	for i := range t.env.Recipients {
 		t.putRcpt(&t.env.Recipients[i])
 	}
-	t.putData()
+	if !t.chunked() {
+		t.putData()
+	}
 }
 
 func (t *transaction) putReset() { t.w.WriteString("RSET\r\n") }
@@ -32,6 +34,9 @@ func (t *transaction) putMail() {
 	w.WriteByte('>')
 	if t.env.Body == mail.Body8Bit { // RFC 6152 §3; check has seen that it is offered
 		w.WriteString(" BODY=8BITMIME")
+	}
+	if t.env.Body == mail.BodyBinary { // RFC 3030 §3
+		w.WriteString(" BODY=BINARYMIME")
 	}
 	if t.offer.Has("SIZE") && t.size > 0 { // RFC 1870 §6
 		w.WriteString(" SIZE=")

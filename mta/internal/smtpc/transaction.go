@@ -95,11 +95,15 @@ func (c *Conn) check(env *mail.Envelope, content mail.Content) error {
 	if env.UTF8 && !c.offer.Has("SMTPUTF8") || utf8 && !env.UTF8 {
 		return ErrUTF8
 	}
-	if env.Body == mail.BodyBinary || env.Body == mail.Body8Bit && !c.offer.Has("8BITMIME") {
+	if env.Body == mail.BodyBinary && !c.TakesBinary() || env.Body == mail.Body8Bit && !c.offer.Has("8BITMIME") {
 		return Err8Bit
 	}
 	return nil
 }
+
+// TakesBinary tells whether the peer takes content of any octets: by BDAT, with
+// BODY=BINARYMIME (RFC 3030 §3).
+func (c *Conn) TakesBinary() bool { return c.offer.Has("BINARYMIME") && c.offer.Has("CHUNKING") }
 
 // A transaction is one Send at work.
 type transaction struct {
@@ -165,8 +169,14 @@ func (t *transaction) envelope() bool {
 	if !t.recipients(pipelined, refused) || t.accepted == 0 && !pipelined {
 		return false
 	}
+	if t.chunked() {
+		return t.accepted > 0
+	}
 	return t.data(pipelined, refused)
 }
+
+// chunked tells whether the content goes by BDAT, which no command announces.
+func (t *transaction) chunked() bool { return t.env.Body == mail.BodyBinary }
 
 // recipients says RCPT for each. After a refused MAIL the replies count for
 // nothing.
@@ -245,24 +255,41 @@ func (t *transaction) exchange(s Stage, timeout time.Duration, pipelined bool, p
 // content sends what r has, and reads what the peer says to it.
 func (t *transaction) content(r io.Reader) {
 	t.patience = t.cfg.Timeouts.DataBlock
-	dot := smtp.DataWriter{W: t.w}
-	_, err := io.Copy(&dot, r)
+	var err error
+	if t.chunked() {
+		err = t.chunk(r)
+	} else {
+		dot := smtp.DataWriter{W: t.w}
+		if _, err = io.Copy(&dot, r); err == nil {
+			dot.Close()
+		}
+	}
 	if _, failed := t.w.Write(nil); failed != nil { // the buffer keeps its error
 		t.lastWords(failed)
 		return
 	}
-	if err != nil { // no dot: the peer must not take half a message
+	if err != nil { // no dot, no last octet: the peer must not take half a message
 		t.Abort()
 		t.fail(StageData, fmt.Errorf("read content: %w", err))
 		return
 	}
-	dot.Close()
 	if err := t.flush(); err != nil {
 		t.lastWords(err)
 		return
 	}
 	t.open = false
 	t.end()
+}
+
+// chunk writes content as one chunk, the last (RFC 3030 §2). It fails unless r
+// has as many octets as were announced.
+func (t *transaction) chunk(r io.Reader) error {
+	fmt.Fprintf(t.w, "BDAT %d LAST\r\n", t.size)
+	n, err := io.Copy(t.w, io.LimitReader(r, t.size))
+	if err == nil && n < t.size {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // end reads the replies to the final dot: one, or with LMTP one for each
