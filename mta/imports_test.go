@@ -139,6 +139,7 @@ var allowed = map[string]string{
 	"mta/internal/linker":           "",
 	"mta/internal/kv":               "go.etcd.io/bbolt mta/internal/bolt sdk/host",
 	"mta/internal/kv/kvtest":        "pgregory.net/rapid sdk/host",
+	"mta/internal/kv/redis":         "github.com/redis/go-redis/v9 mta/internal/kv mta/internal/redisurl sdk/host",
 	"mta/internal/lookup":           "sdk/host",
 	"mta/internal/mail":             "",
 	"mta/internal/mailbox":          "mta/internal/mail",

@@ -50,7 +50,8 @@ var DefaultLimits = Limits{
 	Octets: 512 << 20, // those with 200 octets each, and some room
 }
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults has [DefaultLimits] for the fields that are zero.
+func (l Limits) WithDefaults() Limits {
 	d := DefaultLimits
 	for _, f := range []struct{ value, otherwise *int }{{&l.Key, &d.Key}, {&l.Value, &d.Value}, {&l.Keys, &d.Keys}} {
 		if *f.value <= 0 {
@@ -89,7 +90,7 @@ type Store struct {
 // NewMemory returns a store that keeps nothing over its end, for tests and for
 // runs without a server. It needs neither Run nor Close.
 func NewMemory(o Options) *Store {
-	s := &Store{limits: o.Limits.withDefaults(), now: o.Now, log: o.Log, spaces: map[string]*Space{}}
+	s := &Store{limits: o.Limits.WithDefaults(), now: o.Now, log: o.Log, spaces: map[string]*Space{}}
 	if s.now == nil {
 		s.now = time.Now
 	}

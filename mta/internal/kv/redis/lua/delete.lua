@@ -1,0 +1,3 @@
+drop(field)
+keep()
+return {'OK', ''}

@@ -1,0 +1,3 @@
+local value = live()
+if value then return {'OK', value} end
+return {'NONE'}
