@@ -164,7 +164,7 @@ func goldens() map[string]golden {
 	double := report(recipient("alice@crepes.fr", bounced))
 	double.Envelope, double.To, double.Postmaster = mail.Envelope{Ret: "HDRS"}, path("postmaster@crepes.fr"), true
 	never := recipient("bob@hamburger.edu", mail.Result{Outcome: mail.Expired, Code: 450, Enh: "4.4.1", Text: "mx.hamburger.edu has been down since yesterday"})
-	never.LastAttempt = time.Time{}
+	never.Attempts = 0 // LastAttempt is that of another message then
 	handedOn := mail.Result{Outcome: mail.Relayed, NextHop: "192.0.2.1:25", Code: 250, Enh: "2.0.0", Text: "Ok: queued", Peer: true}
 	stored := mail.Result{Outcome: mail.Delivered, NextHop: "bob", Code: 250, Enh: "2.1.5"}
 	return map[string]golden{

@@ -148,13 +148,15 @@ func (c *composer) reasons(r *Recipient) []string {
 
 // tried says how often and how long.
 func (c *composer) tried(r *Recipient) string {
-	age := span(c.Date.Sub(c.Arrival))
-	if r.LastAttempt.IsZero() {
-		return "Its mail server could not be reached in " + age + ", so it has not been tried."
+	s, age := "", span(c.Date.Sub(c.Arrival))
+	switch {
+	case r.Attempts == 0 || r.LastAttempt.IsZero():
+		s = "Its mail server could not be reached in " + age + ", so it was not tried."
+	default:
+		s = fmt.Sprintf("It was tried %s in %s, the last time at %s.", times(r.Attempts), age, r.LastAttempt.Format(time.RFC1123Z))
 	}
-	s := fmt.Sprintf("It was tried %s in %s, the last time at %s.", times(r.Attempts), age, r.LastAttempt.Format(time.RFC1123Z))
 	if replyText(&r.Result) != "" {
-		s += " Then:"
+		s += " What was said last:"
 	}
 	return s
 }

@@ -110,7 +110,7 @@ func New(version string) *Set {
 	s.delay = s.histogram("mta_delay_seconds", "From receiving a message to the outcome of one recipient that is final.", delayBuckets, "outcome")
 	s.hopAttempts = s.counter("mta_next_hop_attempts_total", "The same by next hop: local, the first 50 with 20 attempts, and all others together.", "next_hop", "outcome")
 	s.hopTime = s.histogram("mta_next_hop_attempt_seconds", "How long these attempts took.", attemptBuckets, "next_hop")
-	s.notified = s.counter("mta_notifications_total", "DSNs put into the queue, by action: failed, delayed or success.", "action")
+	s.notified = s.counter("mta_notifications_total", "DSNs put into the queue, by kind: failed, delayed, success, or double-bounce for one to the postmaster.", "action")
 	s.mailboxes = s.counter("mta_mailbox_deliveries_total", "Copies for mailboxes, by outcome.", "outcome")
 	s.mailboxTime = s.histogram("mta_mailbox_delivery_seconds", "How long a copy took to be on the disk.", fastBuckets).WithLabelValues().(prometheus.Histogram)
 	s.relayed = s.counter("mta_relay_attempts_total", "Attempts to relay to a recipient, by outcome.", "outcome")

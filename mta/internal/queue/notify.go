@@ -22,6 +22,8 @@ const (
 // store. It may change s: of a message that nobody can be told of, the
 // recipients that failed are kept, and the message is held.
 func (q *Queue) notify(ctx context.Context, e *Entry, content mail.Content, s *sorted, now time.Time) []*newcomer {
+	warns := q.warns(e, s, now)
+	e.Warned = e.Warned || warns
 	if e.Envelope.ReversePath.IsNull() {
 		return q.notifyPostmaster(ctx, e, content, s, now)
 	}
@@ -33,8 +35,7 @@ func (q *Queue) notify(ctx context.Context, e *Entry, content mail.Content, s *s
 	}
 	add(NoticeFailed, choose(s.fail, wantsFailure))
 	add(NoticeSuccess, choose(s.done, wantsSuccess))
-	if q.warns(e, s, now) {
-		e.Warned = true
+	if warns {
 		add(NoticeDelayed, q.warnings.admit(e.Envelope.ReversePath, choose(s.keep, wantsDelay), now))
 	}
 	return all
