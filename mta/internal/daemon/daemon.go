@@ -19,7 +19,6 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/account"
 	"github.com/wasmta/wasmta/mta/internal/admin"
 	"github.com/wasmta/wasmta/mta/internal/config"
-	"github.com/wasmta/wasmta/mta/internal/kv"
 	"github.com/wasmta/wasmta/mta/internal/mailbox"
 	"github.com/wasmta/wasmta/mta/internal/metrics"
 	"github.com/wasmta/wasmta/mta/internal/queue"
@@ -47,7 +46,7 @@ type Server struct {
 	accountFile *account.File   // those of `mta account`
 	guard       *account.Guard  // who guesses stays slow over a reload
 	store       *spool.Store    //
-	kv          *kv.Store       // what plugins remember: one for all generations
+	kv          spaces          // what plugins remember: one for all generations
 	queue       *queue.Queue    //
 	mailboxes   *mailbox.Store  //
 	admin       *admin.Server   //
@@ -143,7 +142,7 @@ func (s *Server) open(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	if s.kv, err = kv.Open(filepath.Join(s.cfg.State, "kv.bolt"), kv.Options{Log: s.log}); err != nil {
+	if s.kv, err = s.openSpaces(); err != nil {
 		return err
 	}
 	s.accountFile = account.OpenFile(filepath.Join(s.cfg.State, accountsFile), s.log)
