@@ -62,7 +62,9 @@ func (q *Queue) write(ctx context.Context, e *Entry, more []*newcomer) error {
 	if err != nil {
 		return err
 	}
-	q.poke()
+	if len(e.Envelope.Recipients) > 0 && e.Held == "" {
+		q.due(e.Due)
+	}
 	for _, n := range more {
 		q.welcome(ctx, n)
 	}

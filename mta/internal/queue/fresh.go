@@ -9,7 +9,7 @@ import (
 
 // windowPart is which part of the window one next hop may fill: fresh mail for
 // another one goes straight on, too.
-const windowPart = 4
+const windowPart = 2
 
 // laneOf is the lane of e: that of all its recipients, or the empty one.
 func (q *Queue) laneOf(e *Entry) string {

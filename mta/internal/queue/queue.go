@@ -123,6 +123,7 @@ type Queue struct {
 	flight   sync.WaitGroup          // attempts under way; added to while running only
 	active   map[mail.QueueID]handle // what this process has the lease of
 	lanes    map[string]*lane        // what is known of them
+	asleep   time.Time               // until then the scheduler sleeps; zero: it is awake
 	total    int                     // attempts under way
 	slow     int                     // those of them that the dispatcher began in slow lanes
 	mixed    int                     // those that have places in several lanes

@@ -86,6 +86,7 @@ func (q *Queue) schedule(ctx context.Context) {
 		case <-q.wake:
 		case <-timer.C:
 		}
+		q.sleep(time.Time{})
 		wait, err := q.claimDue(ctx)
 		if err != nil {
 			if ctx.Err() == nil {
@@ -93,7 +94,27 @@ func (q *Queue) schedule(ctx context.Context) {
 			}
 			wait = storeRetry
 		}
-		timer.Reset(min(wait, q.turnTimed()))
+		wait = min(wait, q.turnTimed())
+		q.sleep(time.Now().Add(wait))
+		timer.Reset(wait)
+	}
+}
+
+// sleep notes until when the scheduler sleeps; zero: it is awake.
+func (q *Queue) sleep(until time.Time) {
+	q.mu.Lock()
+	q.asleep = until
+	q.mu.Unlock()
+}
+
+// due has the scheduler look at the store in time for something that is due
+// then.
+func (q *Queue) due(at time.Time) {
+	q.mu.Lock()
+	early := q.asleep.IsZero() || at.Before(q.asleep)
+	q.mu.Unlock()
+	if early {
+		q.poke()
 	}
 }
 
