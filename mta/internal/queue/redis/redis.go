@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/redisurl"
@@ -161,6 +162,7 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
+	quiet() // errors are returned; the client's own log lines have no queue ID and no level
 	s := &Store{
 		o: o, address: u, log: o.Log, ops: random(),
 		pipe: map[*redis.Client]*pipe{}, given: map[mail.QueueID]string{}, runs: map[string]bool{},
@@ -184,6 +186,8 @@ func (s *Store) options() *redis.UniversalOptions {
 	o.OnConnect = s.connected
 	return o
 }
+
+var quiet = sync.OnceFunc(logging.Disable)
 
 // Close ends all connections, having waited for what is under way. What it was
 // asked to do after that is [ErrAway].
