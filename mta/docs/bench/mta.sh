@@ -1,9 +1,12 @@
 #!/bin/bash
 # mta as a relay, for the tables of mta/README.md and sdk/README.md: everything
 # goes to $SINK, with no stage, with the three of the default pipeline, or with
-# one in some language that adds a field or replaces the body.
+# one in some language that adds a field or replaces the body. The queue is the
+# spool, or a redis-server of its own that syncs every write.
 # MTA_BIN is the binary, MTA_ROOT the checkout.
 #bench[stages] header=X-Bench-Ext note=stamp,rewrite(footer),route
+#bench[redis] note=queue-in-Redis,appendfsync-always
+#bench[redis-stages] header=X-Bench-Ext note=queue-in-Redis,appendfsync-always,three-stages
 #bench[c] header=X-Bench-Ext note=one-stage-in-C
 #bench[rust] header=X-Bench-Ext note=one-stage-in-Rust
 #bench[go] header=X-Bench-Ext note=one-stage-in-Go
@@ -20,6 +23,14 @@ listen: {smtp: ["$LISTEN"]}
 relay: {allow: [127.0.0.0/8], routes: {"*": "smtp://$SINK"}, concurrency: ${MTA_RELAY_CONCURRENCY:-20}}
 log: {level: ${MTA_LOG:-info}}
 END
+case $BENCH_VARIANT in
+redis*)
+	redis-server --port 0 --unixsocket "$BENCH_DIR/redis.sock" --dir "$BENCH_DIR" --appendonly yes --appendfsync always \
+		--save "" --maxmemory-policy noeviction --loglevel warning --logfile "$BENCH_DIR/redis.log" &
+	until [ -S "$BENCH_DIR/redis.sock" ]; do sleep 0.05; done
+	echo "queue: {store: \"unix://$BENCH_DIR/redis.sock?db=0\"}" >>"$BENCH_DIR/pipeline.yaml"
+	;;
+esac
 # one PLUGIN [CONFIG] adds the only stage.
 one() {
 	cat >>"$BENCH_DIR/pipeline.yaml" <<END
@@ -29,7 +40,8 @@ END
 }
 field='{stamp: {name: X-Bench-Ext, value: "1"}}'
 case $BENCH_VARIANT in
-stages)
+redis) ;;
+stages | redis-stages)
 	cat >>"$BENCH_DIR/pipeline.yaml" <<END
 plugins: {stamp: "$MTA_ROOT/plugins/stamp", rewrite: "$MTA_ROOT/plugins/rewrite", route: "$MTA_ROOT/plugins/route"}
 pipeline:
