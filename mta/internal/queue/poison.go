@@ -34,6 +34,9 @@ const (
 	// serialWait is when an entry comes back that has to be attempted alone while
 	// another one is.
 	serialWait = 15 * time.Second
+
+	// markTime is longer than it takes to mark an entry.
+	markTime = time.Second
 )
 
 // mark notes in the store that an attempt is about to begin, if the entry was
@@ -67,9 +70,13 @@ func (q *Queue) mark(ctx context.Context, t *task) (ok bool) {
 	return q.remark(ctx, e, now)
 }
 
-// remark writes the mark. That ends the lease, so it takes another one.
+// remark writes the mark. That ends the lease, so it takes another one. Between
+// the two nobody else is to claim the entry, who would mark it once more: it is
+// due a moment later.
 func (q *Queue) remark(ctx context.Context, e *Entry, now time.Time) bool {
+	due := e.Due
 	e.Begun++
+	e.Due = now.Add(markTime)
 	if err := q.Store.Update(ctx, e); err != nil {
 		q.Log.Error("queue store", "queue_id", e.ID, "err", err)
 		return false
@@ -86,6 +93,7 @@ func (q *Queue) remark(ctx context.Context, e *Entry, now time.Time) bool {
 	defer q.mu.Unlock()
 	h := q.active[e.ID]
 	*e = *taken
+	e.Due = due
 	q.active[e.ID] = handle{token: e.Lease.Token, until: until, cancel: h.cancel}
 	return true
 }

@@ -223,3 +223,35 @@ func TestALeaseThatWasLostWhileWaiting(t *testing.T) {
 		}
 	})
 }
+
+// eager is a store that others claim from, right after each change.
+type eager struct {
+	queue.Store
+	claimed int
+}
+
+func (s *eager) Update(ctx context.Context, e *queue.Entry) error {
+	if err := s.Store.Update(ctx, e); err != nil {
+		return err
+	}
+	now := time.Now()
+	entries, err := s.Claim(ctx, now, now.Add(time.Minute), 10, nil)
+	s.claimed += len(entries)
+	return err
+}
+
+// TestMarkedIsNotClaimedByOthers: an entry that is marked loses its lease for a
+// moment. Were it claimed then, it would be marked again, and in the end held for
+// ending a process that has lived all the time.
+func TestMarkedIsNotClaimedByOthers(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
+		time.Sleep(time.Second) // so that it is from before
+		s := &eager{Store: b.q.Store}
+		b.q.Store = s
+		b.run()
+		if got, _ := b.taken(); len(got) != 1 || s.claimed != 0 {
+			t.Errorf("%d attempts, and %d claimed by others, want one and none", len(got), s.claimed)
+		}
+	})
+}
