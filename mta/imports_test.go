@@ -155,7 +155,7 @@ var allowed = map[string]string{
 	"mta/internal/queue/queuetest":    "github.com/google/go-cmp/cmp github.com/google/go-cmp/cmp/cmpopts mta/internal/mail mta/internal/queue pgregory.net/rapid",
 	"mta/internal/queue/redis":        "github.com/redis/go-redis/v9 github.com/redis/go-redis/v9/logging mta/internal/mail mta/internal/queue mta/internal/redisurl",
 	"mta/internal/redisurl":           "github.com/redis/go-redis/v9",
-	"mta/internal/queue/spool":        "go.etcd.io/bbolt mta/internal/bolt mta/internal/mail mta/internal/queue",
+	"mta/internal/queue/spool":        "mta/internal/disk mta/internal/mail mta/internal/queue",
 	"mta/internal/relay":              "golang.org/x/net/idna mta/internal/mail mta/internal/parallel mta/internal/relay/dane mta/internal/relay/dnssec mta/internal/relay/sts mta/internal/relay/tlsrpt mta/internal/relay/verp mta/internal/smtp mta/internal/smtpc sdk/mimetree",
 	"mta/internal/relay/dane":         "",
 	"mta/internal/relay/dnssec":       "github.com/miekg/dns mta/internal/relay/dane",
@@ -240,7 +240,7 @@ var forbidden = map[string]string{
 var sole = map[string]string{
 	"gopkg.in/yaml.v3":              "mta/internal/config sdk/go/mtatest sdk/testcase",
 	"github.com/tetratelabs/wazero": "mta/internal/wasm",
-	"go.etcd.io/bbolt":              "mta/internal/bolt mta/internal/kv mta/internal/queue/spool",
+	"go.etcd.io/bbolt":              "mta/internal/bolt mta/internal/kv",
 	"mta/internal/daemon":           "github.com/google/renameio/v2 mta mta/internal/cases mta/internal/report sdk/mimetree sdk/testcase",
 	"mta/internal/testpeer":         "mta/internal/testpeer/redistest",
 }

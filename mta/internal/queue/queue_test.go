@@ -161,6 +161,12 @@ func transaction(from string, to ...string) *mail.Transaction {
 	return tx
 }
 
+// beside is tx as it is queued together with root.
+func beside(root mail.QueueID, tx *mail.Transaction) *mail.Transaction {
+	tx.ID = mail.NewQueueIDBeside(tx.Received, root)
+	return tx
+}
+
 func (b *bench) enqueue(tx *mail.Transaction) mail.QueueID {
 	b.t.Helper()
 	if err := b.q.Enqueue(ctx, tx); err != nil {

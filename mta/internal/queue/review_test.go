@@ -188,9 +188,9 @@ func TestPartsOfAReviewAreQueuedAndNotReviewed(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		h := &hooks{review: func(tx *mail.Transaction) (mail.Verdict, error) {
 			variant := tx.Fork()
-			variant.ID = mail.NewQueueID(time.Now())
+			variant = beside(tx.ID, variant)
 			variant.Envelope.Recipients = []mail.Recipient{{Path: path("carol@hamburger.edu")}}
-			answer := transaction("bob@hamburger.edu", "alice@crepes.fr")
+			answer := beside(tx.ID, transaction("bob@hamburger.edu", "alice@crepes.fr"))
 			answer.SentBy = "vacation"
 			tx.More = []*mail.Transaction{variant, answer}
 			return mail.Discard, nil
@@ -320,7 +320,7 @@ func TestADelivererHoldsNotesAndSends(t *testing.T) {
 		b.before = func(_ context.Context, m *mail.Message) {
 			if m.Envelope.Recipients[0].Path.Local == "bob" {
 				m.Notes = map[string]string{"seen": "yes"}
-				answer := transaction("bob@hamburger.edu", "alice@crepes.fr")
+				answer := beside(m.ID, transaction("bob@hamburger.edu", "alice@crepes.fr"))
 				answer.SentBy = "vacation"
 				m.Sends = append(m.Sends, answer)
 			}

@@ -16,10 +16,10 @@ func divided() (root, variant, answer *mail.Transaction) {
 	root = transaction("alice@crepes.fr", "bob@hamburger.edu")
 	root.QueuedNotes = map[string]string{"score": "7"}
 	variant = root.Fork()
-	variant.ID = mail.NewQueueID(root.Received)
+	variant = beside(root.ID, variant)
 	variant.Envelope.Recipients = []mail.Recipient{{Path: path("carol@hamburger.edu")}}
 	variant.Content = mail.Bytes("Subject: for carol\r\n\r\n")
-	answer = transaction("bob@hamburger.edu", "alice@crepes.fr")
+	answer = beside(root.ID, transaction("bob@hamburger.edu", "alice@crepes.fr"))
 	answer.SentBy = "vacation"
 	root.More = []*mail.Transaction{variant, answer}
 	return root, variant, answer

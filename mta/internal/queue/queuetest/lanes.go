@@ -114,6 +114,7 @@ func testLaneBlocked(t *testing.T, f *fixture) {
 	p := &picker{room: map[string]int{"down": 0}, notBefore: map[string]time.Time{"down": free}}
 	wantIDs(t, "claimed", f.claimPick(now, 10, p), numbers(2))
 	wantAsked(t, "first", p, "down", "up")
+	f.remove(f.get(id(2)))
 	f.put(inLane(0, "down"))
 	delete(p.room, "down")
 	wantIDs(t, "claimed while it is blocked", f.claimPick(free.Add(-1), 10, p), numbers())

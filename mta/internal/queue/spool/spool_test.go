@@ -9,7 +9,9 @@ import (
 )
 
 func TestSpool(t *testing.T) {
-	queuetest.Run(t, func(t testing.TB, dir string) queue.Store { return mustOpen(t, dir) })
+	open := func(t testing.TB, dir string) queue.Store { return mustOpen(t, dir) }
+	queuetest.Run(t, open)
+	queuetest.RunLanes(t, open)
 }
 
 var discard = slog.New(slog.DiscardHandler)

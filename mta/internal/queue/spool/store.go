@@ -1,308 +1,276 @@
 package spool
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/queue"
 )
 
-// listPage is how many entries one transaction reads for List: a long one keeps
-// pages from being used again.
-const listPage = 1000
-
 // Put implements [queue.Store].
 func (s *Store) Put(ctx context.Context, e *queue.Entry, content mail.Content, until time.Time) error {
-	if !validID(e.ID) {
-		return fmt.Errorf("%q is no queue ID", e.ID)
-	}
-	if !s.admit(e.ID, until) {
-		return queue.ErrExists
-	}
-	err := s.put(e, content)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.settlePut(e, until, err)
-	return err
+	return s.together(nil, []queue.Deposit{{Entry: e, Content: content, Until: until}})
 }
 
-// settlePut ends what admit began. Called with mu held.
-func (s *Store) settlePut(e *queue.Entry, until time.Time, err error) {
-	l := s.leases[e.ID]
-	l.busy = false
-	if err != nil || until.IsZero() {
-		delete(s.leases, e.ID)
-		return
-	}
-	s.leases[e.ID] = l
-	e.Lease = queue.Lease{Token: l.token, Until: l.until}
-}
-
-// admit occupies a new ID, whether or not its entry is to have a lease; it is
-// false for one in use. That of an entry on disk is found by the commit.
-func (s *Store) admit(id mail.QueueID, until time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, leased := s.leases[id]; leased {
-		return false
-	}
-	s.token++
-	s.leases[id] = lease{token: s.token, until: until, busy: true}
-	return true
-}
-
-func (s *Store) put(e *queue.Entry, content mail.Content) error {
-	c, err := s.prepare(e, content)
-	if err != nil {
+// PutAll implements [queue.Store]: one change has all of them.
+func (s *Store) PutAll(ctx context.Context, deposits []queue.Deposit) error {
+	if err := oneShard("", deposits); err != nil {
 		return err
 	}
-	if err := s.commit(c); err != nil {
-		s.undo(c)
-		return err
-	}
-	return nil
-}
-
-// prepare makes the change that puts an entry. A large content is in its file
-// then, which undo removes.
-func (s *Store) prepare(e *queue.Entry, content mail.Content) (*change, error) {
-	large := content.Size() > maxInline
-	r, err := newRecord(e, large)
-	if err != nil {
-		return nil, err
-	}
-	if large {
-		if _, err := s.read(e.ID); !errors.Is(err, queue.ErrNotFound) {
-			return nil, cmp.Or(err, queue.ErrExists) // before its file is written over
-		}
-	}
-	return s.withContent(&change{kind: putEntry, id: e.ID, record: r}, content)
-}
-
-// withContent gives c its content, in the file that its record names if it
-// does.
-func (s *Store) withContent(c *change, content mail.Content) (*change, error) {
-	if name := c.record.file(c.id); name != "" {
-		if err := s.storeFile(name, content); err != nil {
-			return nil, fmt.Errorf("store content of %s: %w", c.id, err)
-		}
-		return c, nil
-	}
-	octets, err := mail.ReadAll(content)
-	if err != nil {
-		return nil, fmt.Errorf("read content of %s: %w", c.id, err)
-	}
-	c.content = append([]byte{}, octets...) // not nil, and not the caller's after an error
-	return c, nil
-}
-
-// undo removes what prepare left beside the index.
-func (s *Store) undo(c *change) {
-	if name := c.record.file(c.id); name != "" {
-		s.unlink(name)
-	}
+	return s.together(nil, deposits)
 }
 
 // Update implements [queue.Store].
 func (s *Store) Update(ctx context.Context, e *queue.Entry) error {
+	return s.change(e, nil, s.addUpdate)
+}
+
+// Replace implements [queue.Store]. The new content never has the old one's
+// place, so that whichever record is there after a crash has its own.
+func (s *Store) Replace(ctx context.Context, e *queue.Entry, content mail.Content, more []queue.Deposit) error {
+	return s.change(e, more, func(c *change, e *queue.Entry, slot uint32) ([]string, error) {
+		return s.addReplace(c, e, slot, content)
+	})
+}
+
+// Conclude implements [queue.Store].
+func (s *Store) Conclude(ctx context.Context, e *queue.Entry, more []queue.Deposit) error {
+	return s.change(e, more, func(c *change, e *queue.Entry, slot uint32) ([]string, error) {
+		if len(e.Envelope.Recipients) == 0 {
+			s.addRemove(c, e.ID, slot)
+			return nil, nil
+		}
+		return s.addUpdate(c, e, slot)
+	})
+}
+
+// An adder adds what is to become of an entry to a change. It returns the files
+// that it wrote for that, also with an error.
+type adder func(c *change, e *queue.Entry, slot uint32) (files []string, err error)
+
+// change changes an entry that the caller has the lease of, and puts more.
+func (s *Store) change(e *queue.Entry, more []queue.Deposit, add adder) error {
 	if e.Damaged {
 		return queue.ErrDamaged
 	}
-	r, err := newRecord(e, false) // the commit knows where the content is
+	if err := oneShard(e.ID, more); err != nil {
+		return err
+	}
+	return s.together(func(c *change) (files []string, done func(error), err error) {
+		slot := s.occupy(e)
+		if slot == none {
+			return nil, nil, queue.ErrLease
+		}
+		files, err = add(c, e, slot)
+		return files, func(err error) {
+			if err != nil || c.ops[0].keepLease {
+				s.vacate(slot)
+			}
+		}, err
+	}, more)
+}
+
+// together makes one change: what first adds to it, if that is not nil, and
+// entries that are new. What first returns is called with the outcome.
+func (s *Store) together(first func(*change) ([]string, func(error), error), deposits []queue.Deposit) (err error) {
+	tokens, err := s.admit(deposits)
 	if err != nil {
 		return err
 	}
-	if !s.occupy(e.ID, e.Lease.Token) {
+	defer func() { s.admitted(deposits, tokens, err) }()
+	c := &change{}
+	var files []string
+	if first != nil {
+		var done func(error)
+		files, done, err = first(c)
+		if done != nil {
+			defer func() { done(err) }()
+		}
+	}
+	for i := 0; err == nil && i < len(deposits); i++ {
+		var name string
+		name, err = s.addPut(c, &deposits[i], tokens[i])
+		if name != "" {
+			files = append(files, name)
+		}
+	}
+	if err == nil {
+		err = s.commit(c)
+	}
+	if err != nil {
+		s.undo(files)
+	}
+	return err
+}
+
+// admit takes the IDs of new entries, all or none, and returns the tokens of their
+// leases.
+func (s *Store) admit(deposits []queue.Deposit) ([]uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	tokens := make([]uint64, len(deposits))
+	for i, d := range deposits {
+		err := s.admitOne(d.Entry.ID)
+		if err != nil {
+			for _, d := range deposits[:i] {
+				delete(s.coming, toKey(d.Entry.ID))
+			}
+			return nil, err
+		}
+		s.token++
+		tokens[i] = s.token
+	}
+	return tokens, nil
+}
+
+func (s *Store) admitOne(id mail.QueueID) error {
+	if !validID(id) {
+		return fmt.Errorf("%q is no queue ID", id)
+	}
+	k := toKey(id)
+	if _, coming := s.coming[k]; coming || s.index.find(&k) != none {
+		return queue.ErrExists
+	}
+	s.coming[k] = struct{}{}
+	return nil
+}
+
+// admitted ends admit.
+func (s *Store) admitted(deposits []queue.Deposit, tokens []uint64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, d := range deposits {
+		delete(s.coming, toKey(d.Entry.ID))
+		if err == nil && !d.Until.IsZero() {
+			d.Entry.Lease = queue.Lease{Token: tokens[i], Until: d.Until}
+		}
+	}
+}
+
+// addPut adds a new entry. A large content is in its file then, whose name it
+// returns.
+func (s *Store) addPut(c *change, d *queue.Deposit, token uint64) (file string, err error) {
+	o := newOp(kindPut, d.Entry, none)
+	if !d.Until.IsZero() {
+		o.leased = &lease{token: token, until: d.Until}
+	}
+	return s.addContent(c, o, d.Entry, d.Content)
+}
+
+// newOp is a change of an entry to what e is.
+func newOp(k kind, e *queue.Entry, slot uint32) op {
+	o := op{kind: k, id: toKey(e.ID), due: nanos(e.Due), lane: e.Lane, slot: slot}
+	if e.Held != "" {
+		o.flags |= flagHeld
+	}
+	return o
+}
+
+// addContent adds an op with its record and its content.
+func (s *Store) addContent(c *change, o op, e *queue.Entry, content mail.Content) (file string, err error) {
+	record, err := encode(e)
+	if err != nil {
+		return "", err
+	}
+	if content.Size() > maxInline {
+		if err := s.settleDoubt(); err != nil {
+			return "", err
+		}
+		o.flags |= flagFile
+		name := fileName(e.ID, o.flags)
+		if err := s.storeFile(name, content); err != nil {
+			return "", fmt.Errorf("store content of %s: %w", e.ID, err)
+		}
+		c.add(o, record, nil)
+		return name, nil
+	}
+	octets, err := mail.ReadAll(content)
+	if err != nil {
+		return "", fmt.Errorf("read content of %s: %w", e.ID, err)
+	}
+	c.add(o, record, octets)
+	return "", nil
+}
+
+func (s *Store) addUpdate(c *change, e *queue.Entry, slot uint32) ([]string, error) {
+	record, err := encode(e)
+	if err != nil {
+		return nil, err
+	}
+	c.add(newOp(kindUpdate, e, slot), record, nil) // memory knows where the content is
+	return nil, nil
+}
+
+// addReplace adds another content of an entry, or its end.
+func (s *Store) addReplace(c *change, e *queue.Entry, slot uint32, content mail.Content) ([]string, error) {
+	if len(e.Envelope.Recipients) == 0 {
+		s.addRemove(c, e.ID, slot)
+		return nil, nil
+	}
+	o := newOp(kindPut, e, slot)
+	o.keepLease = true
+	s.mu.Lock()
+	was := s.index.at(slot).flags
+	s.mu.Unlock()
+	o.file = fileName(e.ID, was)
+	if was&flagsOfContent == flagFile && content.Size() > maxInline {
+		o.flags |= flagSecond
+	}
+	file, err := s.addContent(c, o, e, content)
+	if file == "" {
+		return nil, err
+	}
+	return []string{file}, err
+}
+
+func (s *Store) addRemove(c *change, id mail.QueueID, slot uint32) {
+	s.mu.Lock()
+	flags := s.index.at(slot).flags
+	s.mu.Unlock()
+	c.add(op{kind: kindRemove, id: toKey(id), slot: slot, file: fileName(id, flags)}, nil, nil)
+}
+
+// Remove implements [queue.Store]. It waits for no sync unless a great many
+// removals are pending, and does not fail where the log cannot be written: the
+// removal stays in memory then, and is tried again.
+func (s *Store) Remove(ctx context.Context, e *queue.Entry) error {
+	s.mu.Lock()
+	slot := s.slotOf(e.ID)
+	if slot == none {
+		s.mu.Unlock()
+		return nil
+	}
+	l := s.leases[slot]
+	if l == nil || l.token != e.Lease.Token || l.busy {
+		s.mu.Unlock()
 		return queue.ErrLease
 	}
-	if err := s.commit(&change{kind: updateEntry, id: e.ID, record: r}); err != nil {
-		s.vacate(e.ID)
-		return err
+	c := &change{}
+	c.add(op{kind: kindRemove, id: toKey(e.ID), slot: slot, file: fileName(e.ID, s.index.at(slot).flags)}, nil, nil)
+	s.hide(slot)
+	pending := s.commitLater(c) // with mu held: nothing with this ID may come before it
+	s.mu.Unlock()
+	if pending > maxLazy {
+		s.commit(&change{}) // its error is that of others
 	}
 	return nil
 }
 
-// Remove implements [queue.Store]. It waits for no sync unless a great many
-// removals are pending.
-func (s *Store) Remove(ctx context.Context, e *queue.Entry) error {
-	if !s.occupy(e.ID, e.Lease.Token) {
-		if _, err := s.read(e.ID); err != nil {
-			return notFound(err)
-		}
-		return queue.ErrLease
-	}
-	c := &change{kind: removeEntry, id: e.ID}
-	s.mu.Lock()
-	s.removed[e.ID] = e.Held != ""
-	lazy := len(s.removed) <= maxLazy && !s.closed
-	s.mu.Unlock()
-	if lazy {
-		s.commitLater(c)
-		return nil
-	}
-	err := s.commit(c)
-	if err != nil {
-		s.mu.Lock()
-		delete(s.removed, e.ID)
-		s.mu.Unlock()
-		s.vacate(e.ID)
-	}
-	return err
-}
+// errShards says of entries that they cannot be stored in one step.
+var errShards = errors.New("entries that are stored in one step have different shards")
 
-// Get implements [queue.Store].
-func (s *Store) Get(ctx context.Context, id mail.QueueID) (*queue.Entry, error) {
-	e, err := s.read(id)
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fillLease(e)
-	return e, nil
-}
-
-// read returns an entry without its lease, or [queue.ErrNotFound].
-func (s *Store) read(id mail.QueueID) (*queue.Entry, error) {
-	r, err := s.record(id)
-	if err != nil {
-		return nil, err
-	}
-	return r.entry(id), nil
-}
-
-// record returns what the index has of an entry, or [queue.ErrNotFound].
-func (s *Store) record(id mail.QueueID) (r record, err error) {
-	if s.gone(id) {
-		return nil, queue.ErrNotFound
-	}
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		there := tx.Bucket(entriesBucket).Get([]byte(id))
-		if there == nil {
-			return queue.ErrNotFound
+// oneShard holds that all have the same shard; no ID counts as any.
+func oneShard(id mail.QueueID, deposits []queue.Deposit) error {
+	for _, d := range deposits {
+		if id == "" {
+			id = d.Entry.ID
 		}
-		r = append(record{}, there...)
-		return nil
-	})
-	return r, err
-}
-
-// fillLease tells e who has it. Called with mu held.
-func (s *Store) fillLease(e *queue.Entry) {
-	if l, ok := s.leases[e.ID]; ok {
-		e.Lease = queue.Lease{Token: l.token, Until: l.until}
-	}
-}
-
-// Content implements [queue.Store].
-func (s *Store) Content(ctx context.Context, id mail.QueueID) (content mail.Content, err error) {
-	if s.gone(id) {
-		return nil, queue.ErrNotFound
-	}
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		r := record(tx.Bucket(entriesBucket).Get([]byte(id)))
-		if r == nil {
-			return queue.ErrNotFound
-		}
-		if name := r.file(id); name != "" {
-			content, err = s.openFile(name)
-			return err
-		}
-		octets := tx.Bucket(contentBucket).Get([]byte(id))
-		if octets == nil {
-			return fmt.Errorf("content of %s: %w", id, queue.ErrNotFound)
-		}
-		content = mail.Bytes(append([]byte(nil), octets...))
-		return nil
-	})
-	return content, err
-}
-
-// List implements [queue.Store].
-func (s *Store) List(ctx context.Context, now time.Time, f queue.Filter, after mail.QueueID, max int) ([]*queue.Entry, error) {
-	if len(f.IDs) > 0 {
-		return s.listIDs(now, f, after, max), nil
-	}
-	var out []*queue.Entry
-	for len(out) < max {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		gone := s.goneNow()
-		page, more, err := s.page(after)
-		if err != nil {
-			return nil, err
-		}
-		s.mu.Lock()
-		for _, e := range page {
-			after = e.ID
-			_, since := s.removed[e.ID]
-			s.fillLease(e)
-			if !gone[e.ID] && !since && f.Match(e, now) && len(out) < max {
-				out = append(out, e)
-			}
-		}
-		s.mu.Unlock()
-		if !more {
-			break
+		if d.Entry.ID.Shard() != id.Shard() {
+			return fmt.Errorf("%w: %s and %s", errShards, id, d.Entry.ID)
 		}
 	}
-	return out, nil
-}
-
-// goneNow are the entries that are removed, though not from the disk. It has to
-// be asked before the disk is: once they are gone from there it does not tell.
-func (s *Store) goneNow() map[mail.QueueID]bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	gone := make(map[mail.QueueID]bool, len(s.removed))
-	for id := range s.removed {
-		gone[id] = true
-	}
-	return gone
-}
-
-// page reads the entries after an ID; more is false at the end.
-func (s *Store) page(after mail.QueueID) (page []*queue.Entry, more bool, err error) {
-	err = s.db.View(func(tx *bbolt.Tx) error {
-		c := tx.Bucket(entriesBucket).Cursor()
-		k, r := c.Seek([]byte(after))
-		if k != nil && mail.QueueID(k) == after {
-			k, r = c.Next()
-		}
-		for ; k != nil && len(page) < listPage; k, r = c.Next() {
-			page = append(page, record(r).entry(mail.QueueID(k)))
-		}
-		more = k != nil
-		return nil
-	})
-	return page, more, err
-}
-
-// notFound is nil for ErrNotFound, else err.
-func notFound(err error) error {
-	if errors.Is(err, queue.ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
-// validID tells whether an ID can be a key and the name of a file.
-func validID(id mail.QueueID) bool {
-	if id == "" || len(id) > 64 {
-		return false
-	}
-	for i := range len(id) {
-		c := id[i]
-		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') {
-			return false
-		}
-	}
-	return true
+	return nil
 }
