@@ -79,6 +79,30 @@ func TestDSN(t *testing.T) {
 	}
 }
 
+// TestNotifyNever: a next hop that cannot be told NEVER has nobody to report to.
+func TestNotifyNever(t *testing.T) {
+	for offered, want := range map[bool]string{
+		true:  "alice@crepes.fr>bob@hamburger.edu,carol@hamburger.edu,dave@hamburger.edu",
+		false: "alice@crepes.fr>bob@hamburger.edu >carol@hamburger.edu,dave@hamburger.edu",
+	} {
+		s := newSink(t, func(s *sink) { s.server.EnableDSN = offered })
+		m := message(t, "bob@hamburger.edu", "carol@hamburger.edu", "dave@hamburger.edu")
+		m.Envelope.Recipients[1].Notify, m.Envelope.Recipients[2].Notify = mail.NotifyNever, mail.NotifyNever
+		for _, res := range to(t, "smtp://"+s.addr).Deliver(t.Context(), m, nil) {
+			if res.Outcome != mail.Relayed {
+				t.Error(short(res))
+			}
+		}
+		var got []string
+		for _, one := range s.all() {
+			got = append(got, one.from+">"+strings.Join(one.to, ","))
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("DSN offered %v: got %q, want %q", offered, got, want)
+		}
+	}
+}
+
 func TestUTF8(t *testing.T) {
 	tests := []struct {
 		name    string

@@ -26,6 +26,9 @@ func (w *work) prepare() (*mail.Envelope, mail.Content, []int) {
 	if len(batch) == 0 {
 		return nil, nil, nil
 	}
+	if w.silent(batch[0]) {
+		env.ReversePath = mail.Path{}
+	}
 	if w.VERP.Has(env.ReversePath) && !w.c.isLMTP() {
 		env.ReversePath = verp.For(env.ReversePath, env.Recipients[0].Path)
 	}
@@ -40,6 +43,12 @@ func (w *work) prepare() (*mail.Envelope, mail.Content, []int) {
 	return env, content, batch
 }
 
+// silent tells whether the next hop may only know the null reverse-path for a
+// recipient: NOTIFY=NEVER cannot be said to it (RFC 3461 §5.2.2).
+func (w *work) silent(rcpt int) bool {
+	return w.m.Envelope.Recipients[rcpt].Notify&mail.NotifyNever != 0 && !w.c.Offer().Has("DSN") && !w.c.isLMTP()
+}
+
 // batch moves recipients from those to do into env.
 func (w *work) batch(env *mail.Envelope, utf8 bool) []int {
 	limit := or(w.MaxRecipients, DefaultMaxRecipients)
@@ -52,6 +61,9 @@ func (w *work) batch(env *mail.Envelope, utf8 bool) []int {
 	var batch []int
 	for len(w.todo) > 0 && len(batch) < limit {
 		i := w.todo[0]
+		if len(batch) > 0 && w.silent(i) != w.silent(batch[0]) {
+			break // they go in a transaction of their own
+		}
 		w.todo = w.todo[1:]
 		rcpt := &w.m.Envelope.Recipients[i]
 		if rcpt.Path.NeedsUTF8() {
