@@ -282,6 +282,15 @@ func TestStatus(t *testing.T) {
 	}
 }
 
+func TestUnderRequiredTLS(t *testing.T) {
+	r := report(recipient("bob@hamburger.edu", bounced))
+	r.Envelope.Ret, r.Envelope.RequireTLS = "FULL", true
+	_, octets := compose(t, r)
+	if _, types, _ := parts(t, octets); types[2] != "text/rfc822-headers" {
+		t.Errorf("parts are %v", types)
+	}
+}
+
 func TestHowMuchIsReturned(t *testing.T) {
 	big := func(n int) mail.Content {
 		return mail.Bytes(crepe + strings.Repeat("0123456789\r\n", n/12))

@@ -86,7 +86,7 @@ func (r *returned) top(c *composer, header []byte) {
 // may be the only copy there is.
 func (c *composer) wantsFull() bool {
 	switch {
-	case len(c.with(failed)) == 0:
+	case len(c.with(failed)) == 0, c.Envelope.RequireTLS: // RFC 8689 §5: as if RET=HDRS
 		return false
 	case c.Envelope.Ret == "FULL", c.Postmaster:
 		return c.Content.Size() <= maxFull

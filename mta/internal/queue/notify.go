@@ -127,6 +127,7 @@ func (q *Queue) notice(ctx context.Context, e *Entry, to mail.Path, content mail
 		Recipients: []mail.Recipient{{Path: to, Original: to}},
 		Body:       composed.Body,
 		UTF8:       composed.UTF8,
+		RequireTLS: e.Envelope.RequireTLS, // it tells of the message (RFC 8689 §5)
 	}}
 	octets, ok := q.reviewNotice(ctx, notice, composed.Content)
 	if !ok {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
@@ -259,6 +260,27 @@ func TestNoticeIsBeside(t *testing.T) {
 			if len(messages) != 1 || len(dsns) != 1 || messages[0].id.Shard() != dsns[0].id.Shard() {
 				t.Fatalf("%+v and %+v", messages, dsns)
 			}
+		}
+	})
+}
+
+// TestNoticeIsUnderTheSameTLS holds RFC 8689 §5.
+func TestNoticeIsUnderTheSameTLS(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		got := map[string]bool{}
+		b.q.Deliverer = deliverFunc(func(_ context.Context, m *mail.Message) []mail.Result {
+			to := m.Envelope.Recipients[0].Path.Local
+			got[to] = m.Envelope.RequireTLS
+			return []mail.Result{failing("bob", "dave")(m.Envelope.Recipients[0].Path)}
+		})
+		b.run()
+		tx := transaction("alice@crepes.fr", "bob@hamburger.edu")
+		tx.Envelope.RequireTLS = true
+		b.enqueue(tx)
+		b.enqueue(transaction("carol@crepes.fr", "dave@hamburger.edu"))
+		synctest.Wait()
+		if len(got) != 4 || !got["alice"] || got["carol"] {
+			t.Errorf("required for %v", got)
 		}
 	})
 }
