@@ -17,9 +17,10 @@ const maxUpdateWait = 30 * time.Second
 // store sees to it that what came of an attempt is written down; err is what the
 // first try said. While the store fails it tries again: giving up would repeat
 // the attempt for recipients that are done. Only the end of the process ends it,
-// and then repeating is what is left.
+// and then repeating is what is left; or that the store refuses this entry alone.
 func (q *Queue) store(ctx context.Context, e *Entry, more []*newcomer, err error) {
 	unsure := false // an earlier try may have been made
+	tries, wrote := 0, q.wrote.Load()
 	for wait := time.Second; err != nil; wait = min(2*wait, maxUpdateWait) {
 		refused := errors.Is(err, ErrLease) || errors.Is(err, ErrExists)
 		switch {
@@ -34,6 +35,12 @@ func (q *Queue) store(ctx context.Context, e *Entry, more []*newcomer, err error
 		default:
 			unsure = true
 		}
+		if ofEntry(err) {
+			tries++
+		}
+		if tries >= maxRefused && q.refused(ctx, e, more, wrote, err) {
+			return
+		}
 		q.Log.Error("queue store", "queue_id", e.ID, "err", err)
 		select {
 		case <-ctx.Done():
@@ -43,6 +50,12 @@ func (q *Queue) store(ctx context.Context, e *Entry, more []*newcomer, err error
 		}
 		err = q.write(context.WithoutCancel(ctx), e, more)
 	}
+}
+
+// ofEntry tells whether an error may be about one entry alone: the store is neither
+// away nor full.
+func ofEntry(err error) bool {
+	return !errors.Is(err, ErrAway) && !errors.Is(storeError(err), errNoSpace)
 }
 
 // write concludes an attempt, in one step of the store.
@@ -55,13 +68,14 @@ func (q *Queue) write(ctx context.Context, e *Entry, more []*newcomer) error {
 		}
 		err = q.Store.Conclude(ctx, e, deposits(more))
 	case len(e.Envelope.Recipients) == 0:
-		return q.Store.Remove(ctx, e)
+		err = q.Store.Remove(ctx, e)
 	default:
 		err = q.Store.Update(ctx, e)
 	}
 	if err != nil {
 		return err
 	}
+	q.wrote.Add(1)
 	if len(e.Envelope.Recipients) > 0 && e.Held == "" {
 		q.due(e.Due)
 	}

@@ -57,6 +57,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -114,7 +115,8 @@ type Queue struct {
 	ask  chan struct{} // capacity 1: asking is not empty
 
 	warnings warnings
-	serial   sync.Mutex // held during an attempt at an entry that may have killed the process
+	wrote    atomic.Uint64 // what the store took
+	serial   sync.Mutex    // held during an attempt at an entry that may have killed the process
 
 	mu       sync.Mutex              // guards what follows; never held during I/O
 	running  bool                    // Run begins attempts
@@ -134,6 +136,7 @@ type Queue struct {
 	timed    map[*lane]time.Time     // those that have their turn at a time
 	wakes    []string                // those that the store is to be told of
 	asking   []*lane                 // those that want more of what all nodes have
+	aside    []mail.QueueID          // what the store refuses to write down or to hold
 	alone    time.Time               // Limits gave no answer: until then it is not asked
 	warned   mail.QueueID            // the sweep has looked for those to be warned of up to here
 }
@@ -255,6 +258,7 @@ func (q *Queue) newcomer(e *Entry, content mail.Content, more ...any) (*newcomer
 
 // welcome sees to it that a stored entry is attempted.
 func (q *Queue) welcome(ctx context.Context, n *newcomer) {
+	q.wrote.Add(1)
 	q.logQueued(n.entry, n.more...)
 	if q.Observer != nil {
 		q.Observer.Queued(n.entry.Size)

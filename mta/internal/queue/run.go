@@ -246,7 +246,7 @@ func (q *Queue) begin(ctx context.Context, e *Entry, cancel context.CancelFunc) 
 func (q *Queue) end(e *Entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.active[e.ID].token == e.Lease.Token {
+	if q.active[e.ID].token == e.Lease.Token && !q.setAside(e.ID) {
 		delete(q.active, e.ID)
 	}
 }

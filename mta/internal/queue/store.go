@@ -110,6 +110,7 @@ var (
 	ErrExists   = errors.New("the queue ID is in use")
 	ErrActive   = errors.New("an attempt is under way")
 	ErrLease    = errors.New("the lease has passed to another")
+	ErrAway     = errors.New("the store is away") // it cannot be asked now; an error about one entry is not this
 	ErrDamaged  = errors.New("the record of the entry is damaged")
 )
 

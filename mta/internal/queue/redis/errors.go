@@ -18,7 +18,7 @@ var (
 	// ErrAway says that Redis cannot be asked now: nothing was changed, and
 	// nothing will be by this call. It is also the answer of a Redis that is
 	// loading, read-only, full, failing over, or not as durable as it has to be.
-	ErrAway = errors.New("redis is away")
+	ErrAway = fmt.Errorf("redis: %w", queue.ErrAway)
 
 	// ErrFull says why it is away: its memory is full, or its disk. Such an
 	// error is an [syscall.ENOSPC] too, which callers answer with 452.
@@ -55,8 +55,10 @@ type EmptiedError struct{ Shard int }
 
 func (e *EmptiedError) Error() string { return fmt.Sprintf("shard %d: %v", e.Shard, ErrEmptied) }
 
-// Is makes it [ErrEmptied].
-func (e *EmptiedError) Is(target error) bool { return target == ErrEmptied }
+// Is makes it [ErrEmptied], and [queue.ErrAway]: it is put right.
+func (e *EmptiedError) Is(target error) bool {
+	return target == ErrEmptied || target == queue.ErrAway
+}
 
 // refusals are the replies with which Redis says that it did not do what it was
 // asked, by their first word; each with what it is beside ErrAway.
