@@ -21,6 +21,7 @@ import (
 type faulty struct {
 	queue.Store
 	put, replace, update, claim, content atomic.Pointer[error]
+	hides, keeps                         atomic.Bool // nothing is ever due; it leases nothing for its first attempt
 }
 
 func fail(p *atomic.Pointer[error], err error) { p.Store(&err) }
@@ -35,6 +36,9 @@ func fault(p *atomic.Pointer[error]) error {
 func (s *faulty) Put(ctx context.Context, e *queue.Entry, c mail.Content, until time.Time) error {
 	if err := fault(&s.put); err != nil {
 		return err
+	}
+	if s.keeps.Load() {
+		until = time.Time{}
 	}
 	return s.Store.Put(ctx, e, c, until)
 }
@@ -71,7 +75,17 @@ func (s *faulty) Claim(ctx context.Context, now, until time.Time, max int, pick 
 	if err := fault(&s.claim); err != nil {
 		return nil, err
 	}
+	if s.hides.Load() {
+		return nil, nil
+	}
 	return s.Store.Claim(ctx, now, until, max, pick)
+}
+
+func (s *faulty) NextDue(ctx context.Context, now time.Time) (time.Time, bool, error) {
+	if s.hides.Load() {
+		return time.Time{}, false, nil
+	}
+	return s.Store.NextDue(ctx, now)
 }
 
 func (s *faulty) Content(ctx context.Context, id mail.QueueID) (mail.Content, error) {
@@ -79,17 +93,6 @@ func (s *faulty) Content(ctx context.Context, id mail.QueueID) (mail.Content, er
 		return nil, err
 	}
 	return s.Store.Content(ctx, id)
-}
-
-// neverClaimed is a store in which nothing is ever due.
-type neverClaimed struct{ *faulty }
-
-func (*neverClaimed) Claim(context.Context, time.Time, time.Time, int, queue.Pick) ([]*queue.Entry, error) {
-	return nil, nil
-}
-
-func (*neverClaimed) NextDue(context.Context, time.Time) (time.Time, bool, error) {
-	return time.Time{}, false, nil
 }
 
 var errIO = errors.New("input/output error")
@@ -122,7 +125,7 @@ func TestFullDiskIs452AndThenGoesOn(t *testing.T) {
 					t.Errorf("enqueue: %v is answered %d, want %d", err, got, tt.code)
 				}
 				fail(&s.put, nil)
-				b.q.Store = &neverClaimed{s} // its place in the window must not be lost
+				s.hides.Store(true) // its place in the window must not be lost
 				b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
 				if got, _ := b.taken(); len(got) != 1 {
 					t.Errorf("%d attempts", len(got))
@@ -406,29 +409,23 @@ func (s *contentOf) Content(ctx context.Context, id mail.QueueID) (mail.Content,
 	return s.Store.Content(ctx, id)
 }
 
-// reluctant is a store that leases nothing for its first attempt.
-type reluctant struct{ queue.Store }
-
-func (s *reluctant) Put(ctx context.Context, e *queue.Entry, c mail.Content, _ time.Time) error {
-	return s.Store.Put(ctx, e, c, time.Time{})
-}
-
 func TestWhatTheStoreKeepsBackIsNotAttempted(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		s := b.faulty()
 		b.q.Window = 1
 		b.run()
-		b.q.Store = &reluctant{&neverClaimed{s}}
+		s.hides.Store(true)
+		s.keeps.Store(true)
 		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
 		if got, _ := b.taken(); len(got) != 0 {
 			t.Errorf("%d attempts at what is kept back", len(got))
 		}
-		b.q.Store = &neverClaimed{s} // its place in the window must not be lost
+		s.keeps.Store(false) // its place in the window must not be lost
 		b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu"))
 		if got, _ := b.taken(); len(got) != 1 {
 			t.Errorf("%d attempts, want one at the second message", len(got))
 		}
-		b.q.Store = s
+		s.hides.Store(false)
 		time.Sleep(2 * time.Minute)
 		if got, _ := b.taken(); len(got) != 1 {
 			t.Errorf("%d attempts, want one once the first may be claimed", len(got))

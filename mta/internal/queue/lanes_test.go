@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
@@ -282,6 +283,7 @@ func TestAttemptsAreCountedByLane(t *testing.T) {
 		w.enqueue("bob@slow.example")
 		w.enqueue("bob@crepes.fr", "bob@down.example")
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		if want := map[string]int{"slow.example relayed 1s": 1, " relayed 0s": 1, "down.example deferred 0s": 1}; !maps.Equal(o.n, want) {
 			t.Errorf("counted %v, want %v", o.n, want)
 		}
