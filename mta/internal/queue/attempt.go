@@ -137,7 +137,8 @@ func (q *Queue) observe(visits []*visit, results []mail.Result, began time.Time)
 }
 
 func (q *Queue) expired(e *Entry, now time.Time) bool {
-	return !now.Before(e.Received.Add(q.ExpireAfter))
+	q.look()
+	return q.clock.age(e.Received, now) >= q.ExpireAfter
 }
 
 // settle draws the consequences of an attempt: what becomes of the entry, its

@@ -115,6 +115,8 @@ type Queue struct {
 	ask  chan struct{} // capacity 1: asking is not empty
 
 	warnings warnings
+	clock    clock
+	stepped  chan struct{} // capacity 1: the wall clock was set
 	wrote    atomic.Uint64 // what the store took
 	serial   sync.Mutex    // held during an attempt at an entry that may have killed the process
 
@@ -168,6 +170,7 @@ func (q *Queue) setup() {
 		q.LaneLimit = or(q.LaneLimit, DefaultLaneLimit)
 		q.WindowSize = or(q.WindowSize, DefaultWindowSize)
 		q.wake, q.ask = make(chan struct{}, 1), make(chan struct{}, 1)
+		q.stepped = make(chan struct{}, 1)
 		q.active, q.lanes, q.timed = map[mail.QueueID]handle{}, map[string]*lane{}, map[*lane]time.Time{}
 	})
 }

@@ -86,6 +86,7 @@ func (q *Queue) schedule(ctx context.Context) {
 		case <-q.wake:
 		case <-timer.C:
 		}
+		q.look()
 		q.sleep(time.Time{})
 		wait, err := q.claimDue(ctx)
 		if err != nil {

@@ -93,6 +93,10 @@ type Store interface {
 	Close() error
 }
 
+// A Clocked store tells whether it counts due times by a clock of its own, which
+// the clock of this node being set does not move.
+type Clocked interface{ OwnClock() bool }
+
 // A Pick says how many entries of a lane, [Entry.Lane], may be claimed at once,
 // and if that is none, before when nobody needs to ask again. It is quick.
 type Pick func(lane string) (n int, notBefore time.Time)

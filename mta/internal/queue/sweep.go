@@ -37,8 +37,10 @@ func (q *Queue) sweepAll(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-q.stepped:
 		case <-timer.C:
 		}
+		q.catchUp(ctx)
 		if err := q.sweep(ctx); err != nil && ctx.Err() == nil {
 			q.Log.Error("queue store", "err", err)
 		}
@@ -72,16 +74,11 @@ func (q *Queue) sweep(ctx context.Context) error {
 // costs no more than a short one.
 func (q *Queue) sweepBefore(ctx context.Context, before time.Time, after mail.QueueID) (mail.QueueID, error) {
 	to, all := after, true
-	for {
-		page, err := q.Store.List(ctx, time.Now(), Filter{}, after, sweepPage)
-		if err != nil {
-			return to, err
-		}
+	err := q.eachPage(ctx, after, func(page []*Entry) (bool, error) {
 		var g errgroup.Group
 		g.SetLimit(sweepers)
 		old := false
 		for _, e := range page {
-			after = e.ID
 			if !e.Received.Before(before) {
 				all = false
 				continue
@@ -94,9 +91,22 @@ func (q *Queue) sweepBefore(ctx context.Context, before time.Time, after mail.Qu
 				g.Go(func() error { return q.sweepOne(ctx, e.ID) })
 			}
 		}
-		if err := g.Wait(); err != nil || !old || len(page) < sweepPage {
-			return to, err
+		return old, g.Wait()
+	})
+	return to, err
+}
+
+// eachPage lists the entries with IDs after the one given, until f wants no more.
+func (q *Queue) eachPage(ctx context.Context, after mail.QueueID, f func([]*Entry) (more bool, err error)) error {
+	for {
+		page, err := q.Store.List(ctx, time.Now(), Filter{}, after, sweepPage)
+		if err != nil {
+			return err
 		}
+		if more, err := f(page); err != nil || !more || len(page) < sweepPage {
+			return err
+		}
+		after = page[len(page)-1].ID
 	}
 }
 

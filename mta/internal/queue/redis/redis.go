@@ -211,3 +211,7 @@ func random() string {
 	rand.Read(b[:]) // never fails (crypto/rand)
 	return base32.StdEncoding.EncodeToString(b[:])
 }
+
+// OwnClock implements [queue.Clocked]: due times are by the clocks of the shards,
+// which never go back.
+func (s *Store) OwnClock() bool { return true }
