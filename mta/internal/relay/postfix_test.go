@@ -117,6 +117,7 @@ func TestPostfixSink(t *testing.T) {
 			r := &Relay{Hostname: "crepes.fr", Dial: dial, Routes: []Route{{"*", NewHop(scheme, "127.0.0.1", 25, "", "")}}}
 			want := map[string]int{}
 			var wg sync.WaitGroup
+			places := make(chan struct{}, 20) // what a queue would have at work at one next hop
 			for name, content := range messages {
 				m := message(t, "bob@hamburger.edu", "carol@hamburger.edu")
 				m.Content = mail.Bytes(content)
@@ -126,6 +127,8 @@ func TestPostfixSink(t *testing.T) {
 				}
 				want[text]++
 				wg.Go(func() {
+					places <- struct{}{}
+					defer func() { <-places }()
 					for _, res := range r.Deliver(t.Context(), m, nil) {
 						if res.Outcome != mail.Relayed || !res.DSN {
 							t.Errorf("%s: got %s, %v", name, short(res), res.Err)
