@@ -38,18 +38,49 @@ func (s *Store) Replace(ctx context.Context, e *queue.Entry, content mail.Conten
 		return err
 	}
 	now := time.Now()
-	own := queue.Deposit{Entry: e, Content: content}
 	gone := len(e.Envelope.Recipients) == 0
 	if gone {
-		own.Content = mail.Bytes(nil)
+		content = mail.Bytes(nil)
 	}
-	args, stored, err := s.pack(ctx, append([]queue.Deposit{own}, more...), now)
+	all := append([]queue.Deposit{{Entry: e, Content: content}}, more...)
+	args, stored, err := s.pack(ctx, all, now)
 	if err != nil {
 		return err
 	}
+	own := []any{string(e.ID), token(e.Lease.Token), flag(gone), len(more)}
+	return s.together(ctx, replaceScript, shard, append(own, args...), more, stored)
+}
+
+// Conclude implements [queue.Store].
+func (s *Store) Conclude(ctx context.Context, e *queue.Entry, more []queue.Deposit) error {
+	if e.Damaged {
+		return queue.ErrDamaged
+	}
+	gone := len(e.Envelope.Recipients) == 0
+	if len(more) == 0 && !gone {
+		return s.Update(ctx, e)
+	}
+	shard, err := group(e.ID, more)
+	if err != nil {
+		return err
+	}
+	record, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", e.ID, err)
+	}
+	now := time.Now()
+	args, stored, err := s.pack(ctx, more, now)
+	if err != nil {
+		return err
+	}
+	own := []any{string(e.ID), token(e.Lease.Token), record, s.due(e, now), flag(e.Held != ""), e.Lane, flag(gone), len(more)}
+	return s.together(ctx, concludeScript, shard, append(own, args...), more, stored)
+}
+
+// together runs a script that puts deposits beside what else it does.
+func (s *Store) together(ctx context.Context, sc *script, shard int, args []any, more []queue.Deposit, stored []parcel) error {
 	op := s.newOp()
-	a, err := s.run(ctx, replaceScript, shard, zero, op,
-		append([]any{string(e.ID), token(e.Lease.Token), flag(gone), len(more)}, args...)...)
+	a, err := s.run(ctx, sc, shard, zero, op, args...)
 	if err != nil {
 		s.notStored(more, stored, op, err)
 		return err

@@ -217,7 +217,7 @@ func (s *Store) seen(run string) {
 	if run == "" || s.runs[run] {
 		return
 	}
-	if len(s.runs) > 0 {
+	if len(s.runs) > 0 && !s.o.CallersClock {
 		s.calm = time.Now().Add(s.quiet())
 	}
 	s.runs[run] = true

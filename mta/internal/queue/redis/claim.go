@@ -17,8 +17,10 @@ const (
 	// maxRounds is how often one Claim looks: lanes that are shut hide others.
 	maxRounds = 16
 
-	// maxNamed is how many entries one shard names at a time.
+	// maxNamed and maxLanes are how many entries of a lane, and how many lanes, one
+	// shard names at a time.
 	maxNamed = 256
+	maxLanes = 32
 
 	// pollEvery is how soon what another node did is noticed.
 	pollEvery = time.Second
@@ -32,38 +34,22 @@ var (
 	holdScript  = newScript("hold", false)
 )
 
-// A claim is one Claim under way.
-type claim struct {
-	*Store
-	now, until time.Time
-	shards     []int
-	left       int // how many more may be claimed
-	pick       queue.Pick
-	room       map[string]int       // of lanes that pick was asked about
-	shut       map[string]time.Time // lanes that are not to be looked at before
-	got        []*queue.Entry
-	err        error // the last
-}
-
 // Claim implements [queue.Store]. It claims from the shards that are this node's
-// to schedule, in two exchanges with Redis unless lanes have no room: all shards
-// name their earliest, and those that are the earliest of all are claimed.
+// to schedule, in two exchanges with Redis unless lanes have no room or a great
+// many entries are due: all shards name the earliest of their lanes, and what is
+// earliest of all is claimed.
 func (s *Store) Claim(ctx context.Context, now, until time.Time, max int, pick queue.Pick) ([]*queue.Entry, error) {
 	s.claiming.Lock()
 	defer s.claiming.Unlock()
-	if s.calmUntil().After(time.Now()) {
+	shards := s.scheduled()
+	if len(shards) == 0 || s.calmUntil().After(time.Now()) {
 		return nil, nil
 	}
 	if pick == nil {
 		pick = func(string) (int, time.Time) { return max, time.Time{} }
 	}
-	shards := s.scheduled()
-	if len(shards) == 0 {
-		return nil, nil
-	}
 	c := &claim{
-		Store: s, now: now, until: until, shards: shards, left: max, pick: pick,
-		room: map[string]int{}, shut: map[string]time.Time{},
+		Store: s, now: now, until: until, shards: shards, left: max, pick: pick, lanes: map[string]*room{},
 	}
 	c.recover(ctx)
 	for range maxRounds {
@@ -71,11 +57,41 @@ func (s *Store) Claim(ctx context.Context, now, until time.Time, max int, pick q
 			break
 		}
 	}
-	c.pace(ctx)
+	slices.SortStableFunc(c.got, func(a, b *queue.Entry) int { return cmp.Compare(c.rank(a), c.rank(b)) })
 	if len(c.got) > 0 {
 		return c.got, nil // what is claimed must not be forgotten, whatever failed
 	}
 	return nil, c.err
+}
+
+// A claim is one Claim under way.
+type claim struct {
+	*Store
+	now, until time.Time
+	shards     []int
+	left       int // how many more may be claimed
+	pick       queue.Pick
+	lanes      map[string]*room // those that pick was asked about
+	current    *room            // the one that there is more of than was named; nil: none
+	got        []*queue.Entry
+	err        error // the last
+}
+
+// A room is what pick said of a lane.
+type room struct {
+	lane  string
+	rank  int // the how manieth it was
+	left  int
+	paced bool // it is not named for now
+}
+
+// rank is the place of an entry's lane among those asked about. What an earlier
+// claim got comes first.
+func (c *claim) rank(e *queue.Entry) int {
+	if r := c.lanes[e.Lane]; r != nil {
+		return r.rank
+	}
+	return -1
 }
 
 // recover gets what earlier claims got, their answer having been lost.
@@ -87,61 +103,75 @@ func (c *claim) recover(ctx context.Context) {
 	}
 }
 
-// A named entry is one that can be claimed.
-type named struct {
-	id    mail.QueueID
-	lane  string
-	shard int
-	due   int64
-}
-
 // round claims what is earliest of all that is named; over says that there is no
 // more.
 func (c *claim) round(ctx context.Context) (over bool) {
-	all, horizon := c.look(ctx)
+	v := c.look(ctx)
 	chosen := map[int][]named{}
-	left, shut := c.left, len(c.shut)
-	for _, n := range all {
-		if left == 0 || n.due > horizon {
+	left := c.left
+	over = true
+	var blocked []any
+	for _, lane := range v.order() {
+		r := c.lanes[lane]
+		if r == nil && v.lanes[lane].head > v.horizon {
+			over = false // one that was not named may come first
 			break
 		}
-		if c.open(n.lane) {
-			c.room[n.lane]--
-			chosen[n.shard] = append(chosen[n.shard], n)
-			left--
+		if r == nil {
+			r = &room{lane: lane, rank: len(c.lanes)}
+			c.lanes[lane] = r
+			var notBefore time.Time
+			if r.left, notBefore = c.pick(lane); r.left <= 0 && notBefore.After(c.now) {
+				blocked = append(blocked, lane, c.from(notBefore, c.now))
+				r.paced = true
+			}
 		}
+		known := v.known(lane)
+		n := max(min(len(known), r.left, left), 0)
+		for _, e := range known[:n] {
+			chosen[e.shard] = append(chosen[e.shard], e)
+		}
+		r.left -= n
+		left -= n
+		if c.current = nil; r.left > 0 && left > 0 && v.more(lane) {
+			c.current, over = r, false // all of this lane comes before the next
+			break
+		}
+		if left == 0 {
+			over = false // some of those may be had by another by now
+			break
+		}
+	}
+	if len(v.lanes) == 0 && c.current != nil {
+		c.current, over = nil, false
 	}
 	c.take(ctx, chosen)
-	for lane, room := range c.room {
-		if _, noted := c.shut[lane]; room <= 0 && !noted {
-			c.shut[lane] = time.Time{}
-		}
-	}
-	more := horizon < math.MaxInt64
-	return !more && len(c.shut) == shut || len(chosen) == 0 && len(c.shut) == shut
+	c.pace(ctx, blocked)
+	return over && v.horizon == math.MaxInt64 || c.stuck(v, chosen, blocked)
 }
 
-// open tells whether a lane has room, and asks about it if nobody did.
-func (c *claim) open(lane string) bool {
-	if _, asked := c.room[lane]; !asked {
-		n, notBefore := c.pick(lane)
-		c.room[lane] = n
-		if n <= 0 {
-			c.shut[lane] = notBefore
-		}
-	}
-	return c.room[lane] > 0
+// stuck tells that another round would see what this one saw.
+func (c *claim) stuck(v *sight, chosen map[int][]named, blocked []any) bool {
+	return c.err != nil && len(chosen) == 0 && len(blocked) == 0
 }
 
-// look has all shards name their earliest, in order. Up to the horizon these are
-// all that there are.
-func (c *claim) look(ctx context.Context) (all []named, horizon int64) {
+// look has all shards name their earliest.
+func (c *claim) look(ctx context.Context) *sight {
 	each := min(8+2*(c.left/len(c.shards)+1), maxNamed)
-	args := []any{2 * each, each, c.quiet().Microseconds()}
-	for lane := range c.shut {
-		args = append(args, lane)
+	if c.current != nil {
+		each = min(c.left, maxNamed)
 	}
-	horizon = math.MaxInt64
+	args := []any{maxLanes, each, 2 * each, c.quiet().Microseconds(), ""}
+	if c.current != nil {
+		args = append(args[:4], "1", c.current.lane)
+	} else {
+		for lane, r := range c.lanes {
+			if !r.paced {
+				args = append(args, lane)
+			}
+		}
+	}
+	v := newSight()
 	var mu sync.Mutex
 	c.fail(c.each(c.shards, func(shard int) error {
 		a, err := c.run(ctx, peekScript, shard, c.now, "", args...)
@@ -150,34 +180,10 @@ func (c *claim) look(ctx context.Context) (all []named, horizon int64) {
 		}
 		mu.Lock()
 		defer mu.Unlock()
-		for _, lane := range a.rest {
-			all, horizon = c.name(all, horizon, a, shard, lane)
-		}
+		v.add(shard, a)
 		return nil
 	}))
-	slices.SortFunc(all, func(a, b named) int {
-		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.id, b.id))
-	})
-	return all, horizon
-}
-
-// name adds what a shard named of one lane. Clocks of shards may differ: times
-// are seen from now.
-func (c *claim) name(all []named, horizon int64, a answer, shard int, v any) ([]named, int64) {
-	f, _ := v.([]any)
-	switch {
-	case len(f) < 2:
-	case len(f) < 3:
-		horizon = min(horizon, number(f[1])-a.now)
-	default:
-		for i := 3; i+1 < len(f); i += 2 {
-			all = append(all, named{mail.QueueID(text(f[i])), text(f[0]), shard, number(f[i+1]) - a.now})
-		}
-		if text(f[2]) != "" {
-			horizon = min(horizon, all[len(all)-1].due)
-		}
-	}
-	return all, horizon
+	return v
 }
 
 // take claims entries by name.
@@ -236,13 +242,7 @@ func (c *claim) keep(ctx context.Context, got []*queue.Entry) {
 
 // pace tells all shards of the lanes that are not to be looked at: whoever
 // schedules them need not ask.
-func (c *claim) pace(ctx context.Context) {
-	var args []any
-	for lane, notBefore := range c.shut {
-		if notBefore.After(c.now) {
-			args = append(args, lane, c.from(notBefore, c.now))
-		}
-	}
+func (c *claim) pace(ctx context.Context, args []any) {
 	if len(args) > 0 {
 		c.fail(c.each(everyShard(), func(shard int) error {
 			_, err := c.run(ctx, paceScript, shard, c.now, "", args...)

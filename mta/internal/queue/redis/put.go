@@ -11,6 +11,9 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/queue"
 )
 
+// maxGiven is of how many entries whose outcome is unknown the operation is kept.
+const maxGiven = 100_000
+
 // Put implements [queue.Store]. An [UnknownError] says that the entry may be
 // there, or come yet; [Store.Settle] decides it.
 func (s *Store) Put(ctx context.Context, e *queue.Entry, content mail.Content, until time.Time) error {
@@ -31,14 +34,7 @@ func (s *Store) PutAll(ctx context.Context, deposits []queue.Deposit) error {
 	if err != nil {
 		return err
 	}
-	op := s.newOp()
-	a, err := s.run(ctx, putScript, shard, time.Time{}, op, append([]any{len(deposits)}, args...)...)
-	if err != nil {
-		s.notStored(deposits, stored, op, err)
-		return err
-	}
-	leased(deposits, a.rest)
-	return nil
+	return s.together(ctx, putScript, shard, append([]any{len(deposits)}, args...), deposits, stored)
 }
 
 // notStored removes what is left of deposits that are not in the queue, and
@@ -50,6 +46,9 @@ func (s *Store) notStored(deposits []queue.Deposit, stored []parcel, op string, 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.given) > maxGiven {
+		clear(s.given) // Settle is more careful without
+	}
 	for _, d := range deposits {
 		s.given[d.Entry.ID] = op
 	}

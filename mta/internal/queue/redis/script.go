@@ -42,14 +42,15 @@ func source(name string) string {
 }
 
 var (
-	putScript     = newScript("put", true)
-	replaceScript = newScript("replace", true)
-	updateScript  = newScript("update", true)
-	removeScript  = newScript("remove", false) // a crash may undo it
-	extendScript  = newScript("extend", false)
-	takeScript    = newScript("take", false)
-	readScript    = newScript("read", false)
-	contentScript = newScript("content", false)
+	putScript      = newScript("put", true)
+	replaceScript  = newScript("replace", true)
+	concludeScript = newScript("conclude", true)
+	updateScript   = newScript("update", true)
+	removeScript   = newScript("remove", false) // a crash may undo it
+	extendScript   = newScript("extend", false)
+	takeScript     = newScript("take", false)
+	readScript     = newScript("read", false)
+	contentScript  = newScript("content", false)
 )
 
 // statuses are what a script may answer beside OK.

@@ -11,7 +11,7 @@
 --   :i        sorted set: all IDs, in their order
 --   :d:LANE   sorted set: what of a lane waits, by when it is due
 --   :l        sorted set: lanes, by when there is something to claim of them
---   :b        hash: lanes that are not to be looked at before a time
+--   :b        sorted set: lanes that are not to be looked at, by until when
 --   :x        sorted set: what is leased, by the end of the lease
 --   :h        sorted set: what is held, by the end of its lease, or 0
 --   :n        sorted set: lanes, by how many entries they have
@@ -19,7 +19,9 @@
 --   :k        hash: the last claim of each node
 --   :r        sorted set: nodes that are putting back entries, and until when
 --   :f        set: files of contents that can be removed
---   :p:LANE, :t:LANE   what all nodes together do at a next hop
+--   :o:OP     string with an expiry: what an operation on several entries answered
+--   :p:LANE   hash: the places that nodes have at a next hop
+--   :t:LANE   hash: how many messages may go there now
 --
 -- An entry has the fields r (record), d (due), p (the operation that put it),
 -- and, where they say something, l (lane), t (token of its lease), u (until),
@@ -97,13 +99,13 @@ local function look(lane)
     call('ZREM', P .. ':l', lane)
     return
   end
-  local open = num(call('HGET', P .. ':b', lane))
+  local open = num(call('ZSCORE', P .. ':b', lane))
   call('ZADD', P .. ':l', int(math.max(num(first[2]), open)), lane)
 end
 
 local function schedule(id, lane, due)
   call('ZADD', D(lane), int(due), id)
-  local open = num(call('HGET', P .. ':b', lane))
+  local open = num(call('ZSCORE', P .. ':b', lane))
   call('ZADD', P .. ':l', 'LT', int(math.max(due, open)), lane)
 end
 
@@ -135,15 +137,18 @@ local function quiet(calm)
   return 0
 end
 
--- sweep returns to the schedule some of what has lapsed.
+-- sweep returns to the schedule some of what has lapsed, and opens lanes whose
+-- time has come.
 local function sweep()
-  local lapsed = call('ZRANGEBYSCORE', P .. ':x', '-inf', int(now), 'LIMIT', 0, 100)
-  for _, id in ipairs(lapsed) do
+  for _, id in ipairs(call('ZRANGEBYSCORE', P .. ':x', '-inf', int(now), 'LIMIT', 0, 100)) do
     call('ZREM', P .. ':x', id)
     local e = call('HMGET', E(id), 'd', 'l', 'h')
     if e[1] and not e[3] then schedule(id, e[2] or '', num(e[1])) end
   end
-  return #lapsed
+  for _, lane in ipairs(call('ZRANGEBYSCORE', P .. ':b', '-inf', int(now), 'LIMIT', 0, 100)) do
+    call('ZREM', P .. ':b', lane)
+    look(lane)
+  end
 end
 
 -- chunks calls f with the keys of a content's chunks.
@@ -249,4 +254,34 @@ local function shown(id)
   local f = call('HMGET', E(id), 'r', 'd', 't', 'u', 'h', 'z', 'k', 'n')
   if not f[2] then return nil end
   return {id, f[1] or '', f[2], f[3] or '0', f[4] or '0', f[5] or '0', f[6] or '0', f[7] or '', f[8] or '0'}
+end
+
+-- renew gives an entry another record, and ends its lease.
+local function renew(id, e, r, due, held, lane, t)
+  leave(id, e.l, e.h)
+  call('HSET', E(id), 'r', r, 'd', int(at(due)), 'v', t, 'o', op)
+  call('HDEL', E(id), 't', 'u')
+  if held ~= e.h then
+    if held then call('HSET', E(id), 'h', '1') else call('HDEL', E(id), 'h') end
+  end
+  if lane ~= e.l then
+    count(e.l, '-1')
+    count(lane, '1')
+    call('HSET', E(id), 'l', lane)
+  end
+  stand(id, lane, at(due), held, nil)
+end
+
+-- keepAll keeps n new entries and returns their tokens.
+local function keepAll(first, n)
+  local tokens = {}
+  for k = 0, n - 1 do tokens[k + 1] = keep(entry(first + k * WIDTH)) end
+  return tokens
+end
+
+-- finish ends a script that changed several entries, and remembers its answer.
+local function finish(tokens)
+  commit()
+  call('SET', P .. ':o:' .. op, cjson.encode(tokens), 'PX', '120000')
+  return reply('OK', unpack(tokens))
 end

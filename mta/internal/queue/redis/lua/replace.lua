@@ -10,8 +10,7 @@ local status = admit(others, n)
 if status then return reply(status) end
 local e = entry(first)
 if not gone and not whole(e) then return reply('CHUNKS') end
-local tokens = {}
-for k = 0, n - 1 do tokens[k + 1] = keep(entry(others + k * WIDTH)) end
+local tokens = keepAll(others, n)
 if gone then
   forget(id, old)
 else
@@ -25,6 +24,4 @@ else
   if e.l ~= old.l then count(old.l, '-1'); count(e.l, '1') end
   stand(id, e.l, at(e.d), e.h, int(old.u))
 end
-commit()
-call('SET', P .. ':o:' .. op, cjson.encode(tokens), 'PX', '120000')
-return reply('OK', unpack(tokens))
+return finish(tokens)
