@@ -41,6 +41,9 @@ func Check(ctx context.Context, file string, log *slog.Logger) (config.Findings,
 	if err := collect(new(certificate).load(cfg)); err != nil {
 		return nil, err
 	}
+	if err := collect(checkStore(ctx, cfg, log)); err != nil {
+		return nil, err
+	}
 	dir, err := account.New(accountConfig(cfg), account.OpenFile(filepath.Join(cfg.State, accountsFile), log), account.NewGuard(), log)
 	if err != nil {
 		return nil, err

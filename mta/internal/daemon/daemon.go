@@ -22,7 +22,7 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/mailbox"
 	"github.com/wasmta/wasmta/mta/internal/metrics"
 	"github.com/wasmta/wasmta/mta/internal/queue"
-	"github.com/wasmta/wasmta/mta/internal/queue/spool"
+	"github.com/wasmta/wasmta/mta/internal/queue/shared"
 	"github.com/wasmta/wasmta/sdk/abi"
 )
 
@@ -45,7 +45,8 @@ type Server struct {
 	tls         certificate     // replaced by a reload too
 	accountFile *account.File   // those of `mta account`
 	guard       *account.Guard  // who guesses stays slow over a reload
-	store       *spool.Store    //
+	store       queue.Store     // the spool, or shared
+	shared      *shared.Store   // nil: the queue is not in Redis
 	kv          spaces          // what plugins remember: one for all generations
 	queue       *queue.Queue    //
 	mailboxes   *mailbox.Store  //
@@ -134,8 +135,8 @@ func (s *Server) open(ctx context.Context) error {
 	if s.socket, err = admin.ListenSocket(s.cfg.State); err != nil {
 		return err // also when another server has the state folder
 	}
-	if s.store, err = spool.Open(filepath.Join(s.cfg.State, "queue"), s.log); err != nil {
-		return fmt.Errorf("queue: %w", err)
+	if err := s.openStore(ctx); err != nil {
+		return err
 	}
 	if s.mailboxes, err = mailbox.Open(filepath.Join(s.cfg.State, "mail"), mailbox.Options{
 		Hostname: s.cfg.Hostname, Known: s.current.known, Log: s.log,
@@ -157,6 +158,7 @@ func (s *Server) open(ctx context.Context) error {
 		RetryOn:     retryOn(&s.cfg.Queue.RetryOn),
 		NextHops:    nextHops(s.cfg),
 		Lane:        s.current.lane,
+		Lease:       s.cfg.Queue.Lease,
 		Postmaster:  s.cfg.DoubleBounces(),
 		Observer:    s.metrics.Queue(),
 		Hooks:       &s.current,
@@ -204,6 +206,7 @@ func (s *Server) Listeners() []BoundListener { return s.listeners }
 // transaction may finish it, attempts in flight too. Each value from reload
 // reloads the file. It returns nil once everything is closed in good order.
 func (s *Server) Run(ctx context.Context, reload <-chan os.Signal) error {
+	stopStore := s.runStore()
 	queueCtx, stopQueue := context.WithCancel(context.Background())
 	defer stopQueue()
 	var running sync.WaitGroup
@@ -234,6 +237,7 @@ func (s *Server) Run(ctx context.Context, reload <-chan os.Signal) error {
 	s.drain()
 	stopQueue()
 	running.Wait()
+	stopStore() // after the last result is written
 	stopAdmin()
 	s.serving.Wait()
 	err = errors.Join(err, s.close())

@@ -27,6 +27,13 @@ func full() *Set {
 			{Lane: "hamburger.edu", Messages: 3, Active: 2, Limit: 5, Down: true}, {Active: 1, Limit: 500},
 		}}, nil
 	})
+	s.WatchStore(func() (StoreState, error) {
+		return StoreState{
+			States: map[string]bool{"ok": true, "away": false}, In: time.Minute, Spool: 2, Doubts: 1, Copies: 3,
+			Puts: map[string]int64{"redis": 5}, Settled: map[string]int64{"late": 1}, Results: map[string]int64{"kept": 4},
+			Doubled: 1, HandedOver: 6, PutBack: 7, CopiesFailed: 8,
+		}, nil
+	})
 	return s
 }
 
@@ -72,6 +79,19 @@ func TestWhatHappensIsCounted(t *testing.T) {
 	s.Reloaded(true, time.Unix(1000, 0))
 	got := read(t, s)
 	for _, want := range []string{
+		`mta_queue_store_state{state="ok"} 1`,
+		`mta_queue_store_state{state="away"} 0`,
+		`mta_queue_store_state_seconds 60`,
+		`mta_queue_store_spool_messages 2`,
+		`mta_queue_store_doubt_messages 1`,
+		`mta_queue_store_copies 3`,
+		`mta_queue_store_puts_total{to="redis"} 5`,
+		`mta_queue_store_doubts_total{end="late"} 1`,
+		`mta_queue_store_results_total{end="kept"} 4`,
+		`mta_queue_store_doubled_total 1`,
+		`mta_queue_store_handed_over_total 6`,
+		`mta_queue_store_put_back_total 7`,
+		`mta_queue_store_copies_failed_total 8`,
 		`mta_build_info{version="v1.2.3"} 1`,
 		`mta_next_hop_messages{next_hop="hamburger.edu"} 3`,
 		`mta_next_hop_active{next_hop="local"} 1`,

@@ -13,12 +13,12 @@ import (
 // neither waits for the other to run dry.
 func (s *Store) Claim(ctx context.Context, now, until time.Time, max int, pick queue.Pick) ([]*queue.Entry, error) {
 	rooms := newRooms(pick, now)
-	half := max
-	if s.link.up() {
-		half = s.half(max)
+	if !s.link.up() {
+		return s.claimHere(ctx, now, until, max, rooms)
 	}
+	half := s.half(max)
 	entries, err := s.claimHere(ctx, now, until, half, rooms)
-	if err != nil || half == max {
+	if err != nil || len(entries) == max {
 		return entries, err
 	}
 	there, err := s.claimThere(ctx, now, until, max-len(entries), rooms)

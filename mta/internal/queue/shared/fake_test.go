@@ -158,6 +158,8 @@ func (c *client) lost(shard int) error {
 	return nil
 }
 
+func (c *client) Run(context.Context) {}
+
 func (c *client) Ready(ctx context.Context) error {
 	return c.call(ctx, "ready", -2, false, false, func() error { return nil })
 }
@@ -170,12 +172,12 @@ func (c *client) Put(ctx context.Context, e *queue.Entry, content mail.Content, 
 // caller has.
 func (c *client) PutAll(ctx context.Context, deposits []queue.Deposit) error {
 	own, octets := cloneAll(deposits)
-	err := c.call(ctx, "put", deposits[0].Entry.ID.Shard(), true, true, func() error {
-		return c.put(own, func() error { return c.memory.PutAll(ctx, own) })
-	})
 	if octets != nil {
 		return octets
 	}
+	err := c.call(ctx, "put", deposits[0].Entry.ID.Shard(), true, true, func() error {
+		return c.put(own, func() error { return c.memory.PutAll(ctx, own) })
+	})
 	if err == nil {
 		for i, d := range deposits {
 			d.Entry.Lease = own[i].Entry.Lease
@@ -307,7 +309,10 @@ func (c *client) Remove(ctx context.Context, e *queue.Entry) error {
 
 func (c *client) Conclude(ctx context.Context, e *queue.Entry, more []queue.Deposit) error {
 	e = clone(e)
-	own, _ := cloneAll(more)
+	own, octets := cloneAll(more)
+	if octets != nil {
+		return octets
+	}
 	err := c.call(ctx, "conclude", e.ID.Shard(), len(more) > 0, true, func() error {
 		err := c.put(own, func() error { return c.memory.Conclude(ctx, e, own) })
 		if err == nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
+	"github.com/wasmta/wasmta/mta/internal/queue/redis"
 )
 
 const (
@@ -31,6 +32,7 @@ func (s *Store) Run(ctx context.Context) {
 	if s.o.Copies != nil {
 		wg.Go(func() { s.every(ctx, compareEvery, func() { s.compare(ctx) }) })
 	}
+	wg.Go(func() { s.redis.Run(ctx) })
 	p := &prober{s: s, wait: s.o.Probe}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -45,6 +47,9 @@ func (s *Store) Run(ctx context.Context) {
 		timer.Reset(s.o.Probe)
 	}
 }
+
+// Emptied tells the store that a shard of Redis is not what it was.
+func (s *Store) Emptied(shard int) { s.link.note(&redis.EmptiedError{Shard: shard}, false) }
 
 func (s *Store) every(ctx context.Context, d time.Duration, f func()) {
 	ticker := time.NewTicker(d)

@@ -97,6 +97,9 @@ type Options struct {
 type Redis interface {
 	queue.Store
 
+	// Run keeps this node one of those that share Redis.
+	Run(ctx context.Context)
+
 	// Settle tells, after a put without an answer, whether the entry is there, or
 	// was and is finished. If neither, it will never be: a put that comes late is
 	// refused.
