@@ -50,7 +50,17 @@ func (s *Store) claimHere(ctx context.Context, now, until time.Time, max int, ro
 	}
 	entries, err := s.spool.Claim(ctx, now, until, max, rooms.pick())
 	rooms.used(entries)
+	for _, e := range entries {
+		s.remember(e)
+	}
 	return entries, err
+}
+
+// remember notes an entry of the spool that is late since before this process.
+func (s *Store) remember(e *queue.Entry) {
+	if e != nil && e.Twin != nil && e.Twin.Kind == late && s.kind(e.ID) == "" {
+		s.correlate(e)
+	}
 }
 
 func (s *Store) claimThere(ctx context.Context, now, until time.Time, max int, rooms *rooms) ([]*queue.Entry, error) {
@@ -165,6 +175,7 @@ func (s *Store) Take(ctx context.Context, id mail.QueueID, now, until time.Time)
 	case !absent[kind]:
 		e, err := s.spool.Take(ctx, id, now, until)
 		if !errors.Is(err, queue.ErrNotFound) {
+			s.remember(e)
 			return e, err
 		}
 	}

@@ -151,7 +151,7 @@ func (c *client) lost(shard int) error {
 	c.server.mu.Lock()
 	defer c.server.mu.Unlock()
 	for i := range mail.Shards {
-		if (shard < 0 || shard == i) && c.views[i] != c.epoch[i] {
+		if (shard == -1 || shard == i) && c.views[i] != c.epoch[i] {
 			return &redis.EmptiedError{Shard: i}
 		}
 	}

@@ -73,9 +73,7 @@ func (s *Store) handOverAll(ctx context.Context) (int, error) {
 // asked to take, and that nobody attempts.
 func (s *Store) forHandOver(e *queue.Entry) bool {
 	if e.Twin != nil {
-		if e.Twin.Kind == late && s.kind(e.ID) == "" {
-			s.correlate(e) // from before a restart: mend has it from now on
-		}
+		s.remember(e) // mend has it
 		return false
 	}
 	return !e.Damaged && e.State(time.Now()) != queue.Active

@@ -34,7 +34,7 @@ func newNode(t testing.TB, v *server) *node {
 
 func (n *node) open() {
 	n.t.Helper()
-	s, err := Open(ctx, Options{Redis: n.redis, Spool: n.spool, Copies: n.copies, Log: slog.New(slog.DiscardHandler)})
+	s, err := Open(ctx, Options{Redis: n.redis, Spool: n.spool, Copies: n.copies, Log: slog.New(slog.NewTextHandler(testLog{n.t}, nil))})
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -133,4 +133,12 @@ func message() *queue.Entry {
 			Recipients:  []mail.Recipient{{Path: mail.Path{Local: "bob", Domain: "hamburger.edu"}}},
 		},
 	}
+}
+
+// testLog is the log of a node, for those who read how a test went.
+type testLog struct{ t testing.TB }
+
+func (l testLog) Write(p []byte) (int, error) {
+	l.t.Logf("%s", p)
+	return len(p), nil
 }
