@@ -16,17 +16,17 @@ import (
 type server struct {
 	*memory
 	mu        sync.Mutex
-	gone      map[mail.QueueID]string  // tombstones: finished or refused
-	version   map[mail.QueueID]uint64  // tokens that entries were last written under
-	epoch     [mail.Shards]int         //
-	restoring map[int]map[*client]bool // by shard
-	finished  map[mail.QueueID]bool    // for the accounts: removed by whoever finished it
+	gone      map[mail.QueueID]string       // tombstones: finished or refused
+	version   map[mail.QueueID]uint64       // tokens that entries were last written under
+	epoch     [mail.Shards]int              //
+	restoring map[int]map[*client]time.Time // by shard: who puts back, and when it last did
+	finished  map[mail.QueueID]bool         // for the accounts: removed by whoever finished it
 }
 
 func newServer() *server {
 	return &server{
 		memory: newMemory(), gone: map[mail.QueueID]string{}, version: map[mail.QueueID]uint64{},
-		restoring: map[int]map[*client]bool{}, finished: map[mail.QueueID]bool{},
+		restoring: map[int]map[*client]time.Time{}, finished: map[mail.QueueID]bool{},
 	}
 }
 
@@ -40,7 +40,7 @@ func (v *server) flush() {
 	clear(v.memory.content)
 	clear(v.gone)
 	clear(v.version)
-	v.restoring = map[int]map[*client]bool{}
+	v.restoring = map[int]map[*client]time.Time{}
 	for i := range v.epoch {
 		v.epoch[i]++
 	}
@@ -245,10 +245,7 @@ func (c *client) Present(ctx context.Context, ids []mail.QueueID) (there []bool,
 
 func (c *client) Claim(ctx context.Context, now, until time.Time, max int, pick queue.Pick) (out []*queue.Entry, err error) {
 	err = c.call(ctx, "claim", -1, false, true, func() error {
-		c.server.mu.Lock()
-		restoring := len(c.restoring) > 0
-		c.server.mu.Unlock()
-		if restoring {
+		if c.isRestored() {
 			return nil
 		}
 		out, err = c.memory.Claim(ctx, now, until, max, pick)
@@ -258,6 +255,22 @@ func (c *client) Claim(ctx context.Context, now, until time.Time, max int, pick 
 		return nil, err
 	}
 	return out, nil
+}
+
+// restoreLife is how long the others wait for a node that puts nothing back.
+const restoreLife = 30 * time.Second
+
+func (v *server) isRestored() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, nodes := range v.restoring {
+		for _, at := range nodes {
+			if time.Since(at) < restoreLife {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (c *client) Take(ctx context.Context, id mail.QueueID, now, until time.Time) (e *queue.Entry, err error) {
@@ -384,9 +397,9 @@ func (c *client) BeginRestore(ctx context.Context, shard int) error {
 		defer c.server.mu.Unlock()
 		c.views[shard] = c.epoch[shard]
 		if c.restoring[shard] == nil {
-			c.restoring[shard] = map[*client]bool{}
+			c.restoring[shard] = map[*client]time.Time{}
 		}
-		c.restoring[shard][c] = true
+		c.restoring[shard][c] = time.Now()
 		return nil
 	})
 }

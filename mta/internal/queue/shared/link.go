@@ -153,16 +153,25 @@ func (l *link) set(state State, err error) {
 
 // ask calls Redis within a limit and draws the conclusion.
 func (s *Store) ask(ctx context.Context, f func(context.Context) error) error {
+	return s.call(ctx, false, f)
+}
+
+// add is ask for what needs memory in Redis.
+func (s *Store) add(ctx context.Context, f func(context.Context) error) error {
+	return s.call(ctx, true, f)
+}
+
+func (s *Store) call(ctx context.Context, put bool, f func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, s.o.Limit)
 	defer cancel()
 	err := f(limited)
 	if ctx.Err() == nil {
-		s.link.note(err, false)
+		s.link.note(err, put)
 	}
 	return err
 }
 
-// offer is ask for what brings something new. It is not cut off by whoever
+// offer is add for a new entry. It is not cut off by whoever
 // wants it: an outcome that nobody waits for is one that nobody knows.
 func (s *Store) offer(ctx context.Context, f func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.PutLimit)

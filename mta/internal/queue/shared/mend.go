@@ -83,19 +83,26 @@ func (s *Store) apply(ctx context.Context, r *queue.Entry) error {
 	e := bare(r)
 	e.Lease = queue.Lease{Token: r.Twin.Token}
 	finish := r.Twin.Kind == done
+	gone := false
 	err := s.ask(ctx, func(ctx context.Context) error {
-		if finish {
-			return s.redis.Remove(ctx, e)
+		if !finish {
+			return s.redis.Update(ctx, e)
 		}
-		return s.redis.Update(ctx, e)
+		_, err := s.redis.Get(ctx, e.ID)
+		if gone = errors.Is(err, queue.ErrNotFound); gone {
+			return nil
+		}
+		return s.redis.Remove(ctx, e)
 	})
 	switch {
+	case errors.Is(err, queue.ErrLease):
+		err = s.applyAnew(ctx, e, finish)
+	case gone && s.lapsed(e.ID):
+		s.overtaken(e.ID)
 	case err == nil:
-		s.counts.Applied.Add(1)
-		s.wrote(ctx, e, r.Twin.Kind)
-	case errors.Is(err, queue.ErrLease) || errors.Is(err, queue.ErrNotFound):
-		s.overtaken(ctx, e, finish)
-	default:
+		s.applied(ctx, e, finish)
+	}
+	if err != nil {
 		return s.later(ctx, r, err)
 	}
 	s.unleased(r.ID)
@@ -103,29 +110,73 @@ func (s *Store) apply(ctx context.Context, r *queue.Entry) error {
 	return nil
 }
 
-// overtaken counts a result that comes too late: another node has had the lease
-// since. It is none if Redis has it already, from a call without an answer.
-func (s *Store) overtaken(ctx context.Context, e *queue.Entry, finish bool) {
+func (s *Store) applied(ctx context.Context, e *queue.Entry, finish bool) {
+	s.counts.Applied.Add(1)
+	kind := result
+	if finish {
+		kind = done
+	}
+	s.wrote(ctx, e, kind)
+}
+
+// lapsed tells whether another node may have had the lease under which a result
+// was kept. After a restart of this one nobody knows.
+func (s *Store) lapsed(id mail.QueueID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.twins[id]
+	return c == nil || !time.Now().Before(c.ends)
+}
+
+// overtaken counts a result that comes too late: another node may have come to
+// one of its own.
+func (s *Store) overtaken(id mail.QueueID) {
+	s.counts.Overtaken.Add(1)
+	s.log.Warn("lease lost", "queue_id", id, "err", "another node may have attempted it while redis was away from this one")
+}
+
+// applyAnew writes a result under a new lease, the old one having passed to
+// another, or ended with this very result. What is finished is finished whatever
+// others did with it; what is changed is only if they came to nothing.
+func (s *Store) applyAnew(ctx context.Context, e *queue.Entry, finish bool) error {
 	var now *queue.Entry
 	err := s.ask(ctx, func(ctx context.Context) (err error) {
-		now, err = s.redis.Get(ctx, e.ID)
+		at := time.Now()
+		now, err = s.redis.Take(ctx, e.ID, at, at.Add(s.o.Limit))
 		return err
 	})
 	switch {
-	case err == nil && !finish && now.Attempts == e.Attempts && now.Due.Equal(e.Due):
-		s.counts.Applied.Add(1)
-	case errors.Is(err, queue.ErrNotFound) && finish:
-		s.counts.Applied.Add(1)
-	default:
-		s.counts.Overtaken.Add(1)
-		s.log.Warn("lease lost", "queue_id", e.ID, "err", "another node took it over while redis was away from this one")
+	case errors.Is(err, queue.ErrNotFound) || errors.Is(err, queue.ErrActive):
+		s.overtaken(e.ID)
+		return nil
+	case err != nil:
+		return err
+	case !finish && now.Attempts == e.Attempts && now.Due.Equal(e.Due):
+		s.giveBackThere(ctx, e.ID, now.Lease.Token) // Redis has it, and only the answer was lost
+		s.applied(ctx, e, finish)
+		return nil
+	case !finish && now.Attempts >= e.Attempts:
+		s.giveBackThere(ctx, e.ID, now.Lease.Token)
+		s.overtaken(e.ID)
+		return nil
 	}
+	e.Lease = now.Lease
+	err = s.ask(ctx, func(ctx context.Context) error {
+		if finish {
+			return s.redis.Remove(ctx, e)
+		}
+		return s.redis.Update(ctx, e)
+	})
+	if err == nil {
+		s.applied(ctx, e, finish)
+	}
+	return err
 }
 
 // settle asks Redis about an entry that it may have. e is leased.
 func (s *Store) settle(ctx context.Context, e *queue.Entry) error {
 	var there bool
-	err := s.ask(ctx, func(ctx context.Context) (err error) {
+	err := s.add(ctx, func(ctx context.Context) (err error) {
 		there, err = s.redis.Settle(ctx, e.ID)
 		return err
 	})

@@ -69,7 +69,7 @@ func (s *Store) restore(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.ask(ctx, func(ctx context.Context) error { return s.redis.Bury(ctx, s.finished.of(shards)) }); err != nil {
+	if err := s.add(ctx, func(ctx context.Context) error { return s.redis.Bury(ctx, s.finished.of(shards)) }); err != nil {
 		return err
 	}
 	if err := s.resultsIntoCopies(ctx, shards); err != nil {
@@ -132,7 +132,7 @@ func (s *Store) intoCopy(ctx context.Context, r *queue.Entry) error {
 	e.Lease = queue.Lease{Token: r.Twin.Token}
 	switch {
 	case r.Twin.Kind == done:
-		err := s.ask(ctx, func(ctx context.Context) error {
+		err := s.add(ctx, func(ctx context.Context) error {
 			return s.redis.Bury(ctx, map[mail.QueueID]uint64{e.ID: e.Lease.Token})
 		})
 		if err != nil {
@@ -171,7 +171,7 @@ func (s *Store) putBack(ctx context.Context, shards []int) (n int, err error) {
 			e.Lease.Token = c.Twin.Token
 		}
 		restored := false
-		err = s.ask(ctx, func(ctx context.Context) (err error) {
+		err = s.add(ctx, func(ctx context.Context) (err error) {
 			restored, err = s.redis.Restore(ctx, &e, content)
 			return err
 		})

@@ -146,6 +146,7 @@ type correlation struct {
 	kind  string
 	held  bool      // the entry itself is held, by whoever wants it to be
 	since time.Time // by this process's clock
+	ends  time.Time // the lease in Redis under which a result was kept; zero: not known
 }
 
 // Kinds of twins; the package comment says what they mean.
@@ -258,7 +259,7 @@ func (s *Store) correlate(e *queue.Entry) {
 	if _, kept := waits[e.Twin.Kind]; kept {
 		held = e.Twin.Held != ""
 	}
-	s.twins[e.ID] = &correlation{e.Twin.Kind, held, time.Now()}
+	s.twins[e.ID] = &correlation{e.Twin.Kind, held, time.Now(), s.leases[e.ID]}
 }
 
 // kind is that of the twin of an entry in the spool; empty: it has none that

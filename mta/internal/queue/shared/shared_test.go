@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/queue"
 	"github.com/wasmta/wasmta/mta/internal/queue/queuetest"
@@ -18,7 +20,8 @@ var ctx = context.Background()
 
 // A node is one server of several that share a Redis.
 type node struct {
-	t             testing.TB
+	t             rapid.TB
+	log           *slog.Logger
 	server        *server
 	redis         *client
 	spool, copies *memory
@@ -28,13 +31,14 @@ type node struct {
 
 func newNode(t testing.TB, v *server) *node {
 	n := &node{t: t, server: v, redis: v.connect(), spool: newMemory(), copies: newMemory()}
+	n.log = slog.New(slog.NewTextHandler(testLog{t}, nil))
 	n.open()
 	return n
 }
 
 func (n *node) open() {
 	n.t.Helper()
-	s, err := Open(ctx, Options{Redis: n.redis, Spool: n.spool, Copies: n.copies, Log: slog.New(slog.NewTextHandler(testLog{n.t}, nil))})
+	s, err := Open(ctx, Options{Redis: n.redis, Spool: n.spool, Copies: n.copies, Log: n.log})
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -136,7 +140,7 @@ func message() *queue.Entry {
 }
 
 // testLog is the log of a node, for those who read how a test went.
-type testLog struct{ t testing.TB }
+type testLog struct{ t rapid.TB }
 
 func (l testLog) Write(p []byte) (int, error) {
 	l.t.Logf("%s", p)
