@@ -233,6 +233,7 @@ func TestADoubtThatCannotBeSettledEnds(t *testing.T) {
 			n.wantDelivered("late", id)
 			other.wantDelivered("by another", id)
 		}, 2},
+		{"deferred here", func(n, _ *node, id mail.QueueID) { n.retry(id, time.Hour) }, 1},
 		{"delivered from here, and restarted", func(n, _ *node, id mail.QueueID) {
 			n.wantDelivered("late", id)
 			n.restart()
@@ -260,6 +261,11 @@ func TestADoubtThatCannotBeSettledEnds(t *testing.T) {
 				tt.then(n, other, e.ID)
 				n.redis.set(works)
 				n.settle(20*time.Second + compareEvery)
+				if n.spool.entries[e.ID] != nil { // deferred
+					n.wantPlaces(e.ID, "spool stay")
+					n.settle(time.Hour)
+					n.wantDelivered("in the end", e.ID)
+				}
 				n.wantPlaces(e.ID)
 				n.wantDelivered("in the end")
 				if doubled := n.store.Counts().Doubled.Load(); doubled != int64(tt.want-1) {

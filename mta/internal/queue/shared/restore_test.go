@@ -93,6 +93,7 @@ func TestAnAttemptIsUnderWayWhileRedisLosesAll(t *testing.T) {
 				defer func() { a.stop() }()
 				a.settle(time.Second)
 				e = a.put(time.Now().Add(lease))
+				b := newNode(t, a.server).use()
 				a.server.flush()
 				e.Attempts, e.Due = 1, time.Now().Add(time.Hour)
 				if finish {
@@ -101,7 +102,13 @@ func TestAnAttemptIsUnderWayWhileRedisLosesAll(t *testing.T) {
 				if err := a.store.Conclude(ctx, e, nil); err != nil {
 					t.Fatal(err)
 				}
-				a.settle(20 * time.Second)
+				b.redis.views = a.server.epoch // it has nothing to put back, and waits for work
+				for range 20 {
+					a.settle(time.Second)
+					if got := b.claim(); len(got) > 0 {
+						t.Errorf("another node claimed it: %+v", got[0])
+					}
+				}
 				if finish {
 					a.wantPlaces(e.ID)
 					return
