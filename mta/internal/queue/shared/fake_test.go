@@ -3,6 +3,7 @@ package shared
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"syscall"
 	"time"
@@ -389,6 +390,25 @@ func (c *client) Stats(ctx context.Context, now time.Time) (s queue.Stats, err e
 
 func (c *client) Wake(ctx context.Context, lane string) error {
 	return c.call(ctx, "wake", -1, false, true, func() error { return c.memory.Wake(ctx, lane) })
+}
+
+// Marks implements [Redis]: this one counts no changes.
+func (c *client) Marks() (marks [mail.Shards]redis.Mark) {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	for i := range marks {
+		marks[i].Epoch = fmt.Sprint(c.views[i])
+	}
+	return marks
+}
+
+// Recall implements [Redis].
+func (c *client) Recall(marks [mail.Shards]redis.Mark) {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	for i, m := range marks {
+		fmt.Sscan(m.Epoch, &c.views[i])
+	}
 }
 
 func (c *client) BeginRestore(ctx context.Context, shard int) error {

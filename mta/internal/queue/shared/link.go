@@ -76,7 +76,7 @@ type link struct {
 func (l *link) init(log *slog.Logger) {
 	l.log, l.trouble = log, make(chan struct{}, 1)
 	l.state, l.since = Away, time.Now()
-	l.away, l.said = l.since, l.since
+	l.away = l.since
 	l.trouble <- struct{}{}
 }
 

@@ -39,11 +39,13 @@ func (s *Store) Run(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			s.saveMarks()
 			return
 		case <-s.link.trouble:
 		case <-timer.C:
 		}
 		p.step(ctx)
+		s.saveMarks()
 		timer.Reset(s.o.Probe)
 	}
 }

@@ -67,6 +67,7 @@ import (
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/queue"
+	"github.com/wasmta/wasmta/mta/internal/queue/redis"
 )
 
 // Defaults of the fields of [Options] that are zero.
@@ -84,6 +85,11 @@ type Options struct {
 	Spool  queue.Store // on this node's disk, durable
 	Copies queue.Store // on this node's disk; need not be synced; nil: none are kept
 	Log    *slog.Logger
+
+	// Marks is a file for what this node knows of Redis, so that it notices also
+	// after a restart that Redis lost something; empty: it does not. Place names
+	// this Redis, without a password: marks of another say nothing.
+	Marks, Place string
 
 	PutLimit time.Duration // then the outcome of a put is unknown
 	Limit    time.Duration // then that of any other call is
@@ -121,6 +127,11 @@ type Redis interface {
 	Bury(ctx context.Context, leases map[mail.QueueID]uint64) error
 	Restore(ctx context.Context, e *queue.Entry, content mail.Content) (restored bool, err error)
 	EndRestore(ctx context.Context, shard int) error
+
+	// Marks are what this node knows of the shards, and Recall has it know what
+	// an earlier process did.
+	Marks() [mail.Shards]redis.Mark
+	Recall(marks [mail.Shards]redis.Mark)
 }
 
 // A Store implements [queue.Store] over Redis and a spool. Safe for concurrent
@@ -134,6 +145,7 @@ type Store struct {
 	link   link
 
 	finished finished // by this node
+	saved    marked   // what the file of marks has; of Open and Run alone
 
 	mu     sync.Mutex                    // guards what follows; not held during I/O
 	leases map[mail.QueueID]time.Time    // of entries in Redis: when those that this process has end
@@ -184,6 +196,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		twins:  map[mail.QueueID]*correlation{},
 	}
 	s.link.init(o.Log)
+	if err := s.recall(); err != nil {
+		return nil, fmt.Errorf("open queue: %w", err)
+	}
 	if err := s.loadTwins(ctx); err != nil {
 		return nil, fmt.Errorf("open queue: %w", err)
 	}

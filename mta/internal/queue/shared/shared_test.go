@@ -146,3 +146,5 @@ func (l testLog) Write(p []byte) (int, error) {
 	l.t.Logf("%s", p)
 	return len(p), nil
 }
+
+func quietLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
