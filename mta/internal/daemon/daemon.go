@@ -47,6 +47,7 @@ type Server struct {
 	guard       *account.Guard  // who guesses stays slow over a reload
 	store       queue.Store     // the spool, or shared
 	shared      *shared.Store   // nil: the queue is not in Redis
+	limits      queue.Limits    // of all nodes together; nil: the same
 	kv          spaces          // what plugins remember: one for all generations
 	queue       *queue.Queue    //
 	mailboxes   *mailbox.Store  //
@@ -159,6 +160,7 @@ func (s *Server) open(ctx context.Context) error {
 		NextHops:    nextHops(s.cfg),
 		Lane:        s.current.lane,
 		Lease:       s.cfg.Queue.Lease,
+		Limits:      s.limits,
 		Postmaster:  s.cfg.DoubleBounces(),
 		Observer:    s.metrics.Queue(),
 		Hooks:       &s.current,

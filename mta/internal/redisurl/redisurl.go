@@ -202,6 +202,11 @@ func (u *URL) apply(params url.Values, withTLS bool) error {
 	return nil
 }
 
+// String names the servers and the database, without who we are to them.
+func (u *URL) String() string {
+	return fmt.Sprintf("%s %s %s %d", u.network, strings.Join(u.hosts, ","), u.master, u.db)
+}
+
 // Options are those that lead to the servers, with the database and who we are
 // to them. The caller adds what it wants of the connections.
 func (u *URL) Options() *redis.UniversalOptions {
