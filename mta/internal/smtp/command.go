@@ -187,6 +187,10 @@ var mailParams = map[string]func(*gosmtp.MailOptions, string) bool{
 		o.UTF8 = true
 		return v == ""
 	},
+	"REQUIRETLS": func(o *gosmtp.MailOptions, v string) bool {
+		o.RequireTLS = true
+		return v == ""
+	},
 	"RET": func(o *gosmtp.MailOptions, v string) bool {
 		o.Return = gosmtp.DSNReturn(strings.ToUpper(v))
 		return o.Return == gosmtp.DSNReturnFull || o.Return == gosmtp.DSNReturnHeaders

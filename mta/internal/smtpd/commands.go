@@ -168,6 +168,9 @@ func (s *session) extensions() []string {
 	if s.srv.TLS != nil && s.client.TLS == "" {
 		lines = append(lines, "STARTTLS") // RFC 3207
 	}
+	if s.client.TLS != "" {
+		lines = append(lines, "REQUIRETLS") // RFC 8689
+	}
 	if s.authOffered() && s.client.Account == "" {
 		lines = append(lines, "AUTH "+strings.Join(sasl.Mechanisms(), " ")) // RFC 4954
 	}

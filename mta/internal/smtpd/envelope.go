@@ -15,6 +15,7 @@ var (
 	errTLSNeeded  = &smtp.Reply{Code: 530, Enh: smtp.Enh{5, 7, 0}, Text: "Must issue a STARTTLS command first"}
 	errMessages   = &smtp.Reply{Code: 421, Enh: smtp.Enh{4, 7, 0}, Text: "Enough messages for one session, connect again"}
 	errBinary     = &smtp.Reply{Code: 501, Enh: smtp.Enh{5, 5, 4}, Text: "BODY=BINARYMIME is not offered"}
+	errRequireTLS = &smtp.Reply{Code: 530, Enh: smtp.Enh{5, 7, 10}, Text: "REQUIRETLS is for sessions under TLS"}
 	errNoUTF8     = &smtp.Reply{Code: 553, Enh: smtp.Enh{5, 6, 7}, Text: "A non-ASCII address needs SMTPUTF8"}
 	errNoSuch     = &smtp.Reply{Code: 550, Enh: smtp.Enh{5, 1, 1}, Text: "No such recipient here"}
 	errRelay      = &smtp.Reply{Code: 554, Enh: smtp.Enh{5, 7, 1}, Text: "Relaying denied"}
@@ -41,6 +42,8 @@ func (s *session) mail(ctx context.Context, arg string) *smtp.Reply {
 		return errBinary
 	case path.NeedsUTF8() && !opts.UTF8:
 		return errNoUTF8
+	case opts.RequireTLS && s.client.TLS == "": // RFC 8689 §3: it is offered under TLS alone
+		return errRequireTLS
 	case opts.Size > s.srv.limits.Message:
 		return s.srv.tooLarge()
 	}
@@ -51,6 +54,7 @@ func (s *session) mail(ctx context.Context, arg string) *smtp.Reply {
 		UTF8:        opts.UTF8,
 		Ret:         string(opts.Return),
 		EnvID:       opts.EnvelopeID,
+		RequireTLS:  opts.RequireTLS,
 	})
 	if _, r := s.consult(ctx, mail.HookMail); r != nil {
 		s.endTransaction()
