@@ -142,6 +142,41 @@ func (h *Hop) options(q url.Values) error {
 	return nil
 }
 
+// A Security is when mail goes under TLS, in an operator's words.
+type Security string
+
+// The words.
+const (
+	Opportunistic Security = "opportunistic" // where it is offered and works; empty is the same
+	Required      Security = "required"      // or not at all
+	Verified      Security = "verified"      // or not at all; the certificate has to be valid for the host
+	NoTLS         Security = "none"
+)
+
+// with is h with s, unless h is more particular: a hop with a user, one that
+// requires TLS, SMTPS, and LMTP, which is this host's own matter.
+func (h Hop) with(s Security) Hop {
+	if h.Scheme == LMTP || h.TLS != smtpc.TLSOpportunistic {
+		return h
+	}
+	return h.With(s)
+}
+
+// With is h with s, as a route says it.
+func (h Hop) With(s Security) Hop {
+	switch s {
+	case Required:
+		h.TLS, h.Verify = smtpc.TLSRequired, false
+	case Verified:
+		h.TLS, h.Verify = smtpc.TLSRequired, true
+	case NoTLS:
+		h.TLS, h.Verify = smtpc.TLSNone, false
+	case Opportunistic:
+		h.TLS, h.Verify = smtpc.TLSOpportunistic, false
+	}
+	return h
+}
+
 // String is the hop without its password.
 func (h Hop) String() string {
 	if h.Scheme == MX && h.Host == "" {

@@ -51,6 +51,11 @@ func (j *job) needs(ctx context.Context) {
 	if failed != nil {
 		j.report(tlsrpt.Event{Policy: tlsrpt.STS, Failure: failed.Kind, Reason: reason(failed.Err)})
 	}
+	if p != nil && p.Mode == sts.Enforce && j.STSTest {
+		tested := *p
+		tested.Mode = sts.Testing
+		p = &tested
+	}
 	if p != nil && p.Mode != sts.None {
 		j.sts = p
 		j.need.policy = string(p.Mode) + " " + p.ID

@@ -75,6 +75,8 @@ type Relay struct {
 	STS      PolicySource   // nil: no MTA-STS
 	Reports  *tlsrpt.Counts // how TLS went; may be nil
 	Prefer   Family         // which addresses of a host come first
+	Default  Security       // of hops that no route has
+	STSTest  bool           // MTA-STS policies are counted and not kept to
 	VERP     verp.Senders   // the reverse-paths that name the recipient, one in a transaction; not by LMTP
 	NoBinary bool           // content that is binary is converted, whatever a next hop offers
 
@@ -157,10 +159,10 @@ func (r *Relay) hopFor(rcpt *mail.Recipient, given *mail.NextHop) Hop {
 		given = rcpt.Route
 	}
 	if given != nil {
-		return hopOf(given)
+		return hopOf(given).with(r.Default)
 	}
 	domain := strings.ToLower(rcpt.Path.Domain)
-	h := NewHop(MX, "", 0, "", "")
+	h := NewHop(MX, "", 0, "", "").with(r.Default)
 	for i := range r.Routes {
 		if r.Routes[i].matches(domain) {
 			h = r.Routes[i].Hop
