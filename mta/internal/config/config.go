@@ -8,7 +8,6 @@
 package config
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
@@ -91,22 +90,6 @@ type Account struct {
 	Password Secret // a hash, `$argon2id$…`
 }
 
-// Relay says where mail for other domains goes, and whose mail.
-type Relay struct {
-	Allow       []netip.Prefix // clients that may relay without AUTH
-	Routes      []Route        // the first that matches decides
-	Timeout     time.Duration  // for connecting and for each command
-	FinalReply  time.Duration  // for the reply to the end of a message
-	DNS         string         // resolver as host:port; empty: the system's
-	Concurrency int            // attempts at one next hop at the same time
-}
-
-// A Route is the next hop of some domains.
-type Route struct {
-	Domain string   // "crepes.fr"; "*.crepes.fr" for what lies below it; "*" for every domain
-	To     Endpoint // Scheme mx, smtp, smtps or lmtp
-}
-
 // An Endpoint is where mail goes: mailbox, mx, or a host to talk to.
 type Endpoint struct {
 	Scheme   string // mailbox, mx, smtp, smtps or lmtp
@@ -114,6 +97,11 @@ type Endpoint struct {
 	Port     uint16 // never zero where there is a host
 	User     string // empty: no AUTH
 	Password Secret
+
+	// Options of a route.
+	TLS      Security // empty: as relay.tls
+	NoMTASTS bool     // with mx
+	NoDANE   bool     // with mx
 }
 
 // Queue is how long and how often delivery is tried.

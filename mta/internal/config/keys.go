@@ -1,7 +1,6 @@
 package config
 
 import (
-	"net/netip"
 	"strings"
 	"time"
 
@@ -108,25 +107,6 @@ func accounts() dict[Account] {
 				"The password's argon2id hash.")),
 		}},
 	}
-}
-
-func relayKeys() object[Relay] {
-	to := endpoint("mx, or smtp://host:port", []string{"mx"}, []string{"smtp", "smtps", "lmtp"})
-	return object[Relay]{keys: []key[Relay]{
-		field("allow", list[netip.Prefix]{elem: network()}, func(r *Relay) *[]netip.Prefix { return &r.Allow },
-			"Clients that may send to other domains without AUTH. They are exempt from `limits.per_address`."),
-		field("routes", dict[Route]{what: "a domain", want: "crepes.fr, *.crepes.fr or *", name: routeName, elem: part(to, func(r *Route) *Endpoint { return &r.To }), def: showRoutes},
-			func(r *Relay) *[]Route { return &r.Routes },
-			"The next hop by domain; the first that matches. A domain, `*.domain` for what lies below it, or `*`. The value is `mx`, or `smtp://`, `smtps://` or `lmtp://` with an optional `user:password@`, a host and a port (left out: 25; 587 with a user; 465 for `smtps`)."),
-		field("timeout", duration(time.Second, time.Hour), func(r *Relay) *time.Duration { return &r.Timeout },
-			"For connecting to a next hop, and for each of its replies but the last."),
-		field("final_timeout", duration(time.Second, time.Hour), func(r *Relay) *time.Duration { return &r.FinalReply },
-			"For the reply to the end of a message. A next hop that takes longer over a message may have it and gets it again, so patience is cheap here."),
-		field("concurrency", number(1, 1000), func(r *Relay) *int { return &r.Concurrency },
-			"Attempts at one next hop at the same time, at most: there are few at first, more with each success, fewer when it has too much to do. `queue.next_hops` has others for some."),
-		field("dns", hostPort("resolver"), func(r *Relay) *string { return &r.DNS },
-			"The DNS server to ask, as host:port. Left out: what the system is set to."),
-	}}
 }
 
 func queueKeys() object[Queue] {

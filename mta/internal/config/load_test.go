@@ -70,12 +70,14 @@ func TestEveryKeyIsRead(t *testing.T) {
 			Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 			Routes: []Route{
 				{"crepes.fr", Endpoint{Scheme: "smtp", Host: "127.0.0.1", Port: 2526}},
-				{"*.crepes.fr", Endpoint{Scheme: "mx"}},
-				{"smarthost.example", Endpoint{"smtps", "smarthost.example", 465, "alice", "p@ss:w/rd"}},
-				{"user.example", Endpoint{"smtp", "smarthost.example", 587, "alice", "p@ss:w/rd"}},
+				{"*.crepes.fr", Endpoint{Scheme: "mx", TLS: SecurityRequired, NoMTASTS: true, NoDANE: true}},
+				{"smarthost.example", Endpoint{Scheme: "smtps", Host: "smarthost.example", Port: 465, User: "alice", Password: "p@ss:w/rd"}},
+				{"user.example", Endpoint{Scheme: "smtp", Host: "smarthost.example", Port: 587, User: "alice", Password: "p@ss:w/rd"}},
 				{"six.example", Endpoint{Scheme: "lmtp", Host: "::1", Port: 24}},
-				{"*", Endpoint{"smtps", "mx.example.org", 465, "bob", "x"}},
+				{"*", Endpoint{Scheme: "smtps", Host: "mx.example.org", Port: 465, User: "bob", Password: "x"}},
 			},
+			TLS: SecurityVerified, MTASTS: "testing", DANE: "off", IP: "ipv4-only", BinaryMIME: "off",
+			VERP: []string{"list@crepes.fr", "lists.crepes.fr"}, Connections: 50,
 			Timeout: 90 * time.Second, FinalReply: 20 * time.Minute, DNS: "127.0.0.1:53", Concurrency: 3,
 		},
 		Queue: Queue{

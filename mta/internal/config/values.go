@@ -8,7 +8,6 @@ import (
 	"math"
 	"net"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -35,20 +34,6 @@ func (a Address) Loopback() bool {
 // Addr is host:port of the endpoint, with the scheme's own port if none is
 // given.
 func (e Endpoint) Addr() string { return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port))) }
-
-// String is the endpoint as the file has it, without its secrets.
-func (e Endpoint) String() string {
-	switch {
-	case e.Host == "":
-		return e.Scheme
-	case e.User != "":
-		return e.Scheme + "://" + e.User + "@" + e.Addr()
-	}
-	return e.Scheme + "://" + e.Addr()
-}
-
-// defaultPorts are those of the schemes. LMTP has none (RFC 2033 §5).
-var defaultPorts = map[string]uint16{"smtp": 25, "smtps": 465}
 
 // text is any text that is not empty.
 func text(words string) scalar[string] {
@@ -189,67 +174,6 @@ func network() scalar[netip.Prefix] {
 			return p, nil
 		},
 	}
-}
-
-// endpoint is one of words, or scheme://host:port. Its errors do not repeat
-// the value, which may have a password in it.
-func endpoint(want string, words, schemes []string) scalar[Endpoint] {
-	return scalar[Endpoint]{
-		words: want, want: want, fill: inURL,
-		schema: schema{Pattern: "^(" + strings.Join(words, "|") + "|(" + strings.Join(schemes, "|") + `)://.+|\$\{.+\}|file:.+)$`},
-		show:   func(e Endpoint) any { return showText(e.String()) },
-		parse: func(s string) (Endpoint, error) {
-			for _, w := range words {
-				if s == w {
-					return Endpoint{Scheme: w}, nil
-				}
-			}
-			return parseEndpoint(s, schemes)
-		},
-	}
-}
-
-func parseEndpoint(s string, schemes []string) (Endpoint, error) {
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || u.Scheme == "" || u.Host == "":
-		return Endpoint{}, errors.New("is not a URL")
-	case Nearest(u.Scheme, schemes) != u.Scheme:
-		return Endpoint{}, fmt.Errorf("scheme %q is not known here", quotable(u.Scheme))
-	case u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
-		return Endpoint{}, errors.New("has more than a host and a port")
-	}
-	e := Endpoint{Scheme: u.Scheme, Host: u.Hostname(), User: u.User.Username()}
-	password, _ := u.User.Password()
-	e.Password = Secret(password)
-	return e, e.setPort(u.Port())
-}
-
-func (e *Endpoint) setPort(port string) error {
-	if _, err := parseDomain(e.Host); err != nil {
-		if _, err := netip.ParseAddr(e.Host); err != nil {
-			return errors.New("has a bad host")
-		}
-	}
-	if (e.User == "") != (e.Password == "") {
-		return &unitError{"has only one of user and password", "write both, as in smtp://user:${PASSWORD}@host:587"}
-	}
-	e.Port = defaultPorts[e.Scheme]
-	if e.User != "" && e.Scheme == "smtp" {
-		e.Port = 587 // a smarthost takes its users' mail there (RFC 6409 §3.1)
-	}
-	if port == "" && e.Port == 0 {
-		return &unitError{"has no port", "write scheme://host:port"}
-	}
-	if port == "" {
-		return nil
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 {
-		return &unitError{"has a bad port", "write a number up to 65535"}
-	}
-	e.Port = uint16(n)
-	return nil
 }
 
 // duration is a time span between low and high.

@@ -5,6 +5,7 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,6 +24,7 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/metrics"
 	"github.com/wasmta/wasmta/mta/internal/queue"
 	"github.com/wasmta/wasmta/mta/internal/queue/shared"
+	"github.com/wasmta/wasmta/mta/internal/relay/tlsrpt"
 	"github.com/wasmta/wasmta/sdk/abi"
 )
 
@@ -55,6 +57,9 @@ type Server struct {
 	services    []service       // one for each listener kind that is served
 	socket      net.Listener    // of the operator
 	listeners   []BoundListener // in the order of the file
+
+	tlsReports tlsrpt.Counts  // one for all generations
+	roots      *x509.CertPool // that next hops and policies are verified by; nil: the system's
 
 	selfOnce sync.Once
 	self     func(netip.AddrPort) bool // made at the first attempt, when all listeners are bound
@@ -208,7 +213,8 @@ func (s *Server) Listeners() []BoundListener { return s.listeners }
 // transaction may finish it, attempts in flight too. Each value from reload
 // reloads the file. It returns nil once everything is closed in good order.
 func (s *Server) Run(ctx context.Context, reload <-chan os.Signal) error {
-	stopStore := s.runStore()
+	stopStore := background(s.runStore)
+	stopReports := background(s.reportTLS)
 	queueCtx, stopQueue := context.WithCancel(context.Background())
 	defer stopQueue()
 	var running sync.WaitGroup
@@ -240,11 +246,26 @@ func (s *Server) Run(ctx context.Context, reload <-chan os.Signal) error {
 	stopQueue()
 	running.Wait()
 	stopStore() // after the last result is written
+	stopReports()
 	stopAdmin()
 	s.serving.Wait()
 	err = errors.Join(err, s.close())
 	s.log.Info("stopped")
 	return err
+}
+
+// background runs f, and returns what ends it and waits for that.
+func background(f func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // wait returns when ctx ends (nil) or a listener fails.

@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"net"
 	"reflect"
 	"time"
 
@@ -11,8 +10,6 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/delivery"
 	"github.com/wasmta/wasmta/mta/internal/lookup"
 	"github.com/wasmta/wasmta/mta/internal/postqueue"
-	"github.com/wasmta/wasmta/mta/internal/relay"
-	"github.com/wasmta/wasmta/mta/internal/smtpc"
 	"github.com/wasmta/wasmta/sdk/host"
 )
 
@@ -32,7 +29,7 @@ func (s *Server) newGeneration(ctx context.Context, cfg *config.Config) (*genera
 		runtime.Close(ctx)
 		return nil, err
 	}
-	r := s.newRelay(cfg)
+	r, endRelay := s.newRelay(cfg)
 	router := &delivery.Router{Directory: places{dir}, Inbox: s.mailboxes, Relay: r, Log: s.log, Observer: s.metrics.Delivery()}
 	return &generation{
 		pipeline:  p.session,
@@ -42,45 +39,11 @@ func (s *Server) newGeneration(ctx context.Context, cfg *config.Config) (*genera
 		deliverer: &postqueue.Deliverer{Stages: p.queued, Local: places{dir}.account, Next: router},
 		lane:      router.Lane,
 		close: func(ctx context.Context) {
-			if err := errors.Join(r.Close(), runtime.Close(ctx)); err != nil {
+			if err := errors.Join(endRelay(), runtime.Close(ctx)); err != nil {
 				s.log.Warn("close the old pipeline", "err", err)
 			}
 		},
 	}, nil
-}
-
-// dnsServer is the resolver of relay.dns; nil: the system's.
-func dnsServer(cfg *config.Config) *net.Resolver {
-	if cfg.Relay.DNS == "" {
-		return nil
-	}
-	return lookup.NewServer(cfg.Relay.DNS)
-}
-
-func (s *Server) newRelay(cfg *config.Config) *relay.Relay {
-	r := &relay.Relay{
-		Hostname: cfg.Hostname, Messages: messages(cfg), Log: s.log, Observer: s.metrics.Relay(),
-		Timeouts: timeouts(&cfg.Relay), Connect: min(cfg.Relay.Timeout, relay.DefaultConnect), Self: s.isSelf,
-	}
-	if cfg.Relay.DNS != "" {
-		r.Resolver = lookup.NewServer(cfg.Relay.DNS)
-	}
-	for _, route := range cfg.Relay.Routes {
-		to := route.To
-		r.Routes = append(r.Routes, relay.Route{
-			Domain: route.Domain,
-			Hop:    relay.NewHop(relay.Scheme(to.Scheme), to.Host, int(to.Port), to.User, string(to.Password)),
-		})
-	}
-	return r
-}
-
-// timeouts are those of the file. The reply to the final dot has its own: a next
-// hop that takes its time over a message it has would get it twice (RFC 5321
-// §4.5.3.2.6).
-func timeouts(r *config.Relay) smtpc.Timeouts {
-	d := r.Timeout
-	return smtpc.Timeouts{Greeting: d, Mail: d, Rcpt: d, DataInit: d, DataBlock: d, DataEnd: r.FinalReply}
 }
 
 // Reload reads the file and the plugins again and uses them from the next

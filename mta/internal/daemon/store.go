@@ -165,21 +165,10 @@ func checkStore(ctx context.Context, cfg *config.Config, log *slog.Logger) error
 	return checkRedis(ctx, cfg, store)
 }
 
-// runStore starts what goes on between Redis and the spool, and returns what
-// ends it.
-func (s *Server) runStore() (stop func()) {
-	if s.shared == nil {
-		return func() {}
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+// runStore does what goes on between Redis and the spool.
+func (s *Server) runStore(ctx context.Context) {
+	if s.shared != nil {
 		s.shared.Run(ctx)
-	}()
-	return func() {
-		cancel()
-		<-done
 	}
 }
 
