@@ -13,6 +13,7 @@ import (
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/queue"
+	"github.com/wasmta/wasmta/mta/internal/standing"
 )
 
 // A Queue is what an operator can do with queued mail; [*queue.Queue] is one,
@@ -23,54 +24,29 @@ type Queue interface {
 	Content(ctx context.Context, id mail.QueueID) (mail.Content, error)
 	Stats(ctx context.Context) (queue.Stats, error)
 	Operate(ctx context.Context, o queue.Order) (queue.Change, error)
+	Survey(ctx context.Context, f queue.Filter, by queue.Grouping, max int) (*queue.Survey, error)
+	Lanes() []queue.LaneStatus
+	LanesOf(e *queue.Entry) []string
+}
+
+// Standing is what an operator can do about mail yet to come;
+// [*standing.Orders] is one, and says what each method promises.
+type Standing interface {
+	Rules() []standing.Rule
+	AddRule(ctx context.Context, r standing.Rule) (standing.Rule, error)
+	RemoveRule(ctx context.Context, name string) (standing.Rule, error)
+	Suppressions() []standing.Suppression
+	Suppress(ctx context.Context, s standing.Suppression) (standing.Suppression, error)
+	Allow(ctx context.Context, address string) (standing.Suppression, error)
+}
+
+// An Observer counts.
+type Observer interface {
+	Operated(action string, messages int) // one thing that an operator did; action is one of a few words
 }
 
 // ErrNotFound is the answer about a message that is not in the queue.
 var ErrNotFound = errors.New("not in the queue")
-
-// A Message is one queued message as an operator sees it.
-type Message struct {
-	ID          mail.QueueID `json:"queue_id"`
-	State       queue.State  `json:"state"`
-	Received    time.Time    `json:"received"`
-	Size        int64        `json:"size"` // octets
-	Client      mail.Client  `json:"client"`
-	ReversePath mail.Path    `json:"reverse_path"`
-	Recipients  []Recipient  `json:"recipients"` // those without an outcome
-	Done        int          `json:"done"`       // how many have one
-	Attempts    int          `json:"attempts"`
-	NextTry     time.Time    `json:"next_try,omitzero"` // zero while held
-	Held        string       `json:"held,omitempty"`    // why it is held
-	Damaged     bool         `json:"damaged,omitempty"` // its record cannot be read
-}
-
-// A Recipient is one forward-path of a queued message, with what the last
-// attempt said of it.
-type Recipient struct {
-	Path     mail.Path `json:"path"`
-	Original mail.Path `json:"original"` // as RCPT gave it
-	At       time.Time `json:"at,omitzero"`
-	NextHop  string    `json:"next_hop,omitempty"`
-	Reply    string    `json:"reply,omitempty"`
-}
-
-func newMessage(e *queue.Entry, now time.Time) Message {
-	m := Message{
-		ID: e.ID, State: e.State(now), Received: e.Received, Size: e.Size, Client: e.Client,
-		ReversePath: e.Envelope.ReversePath, Done: e.Done, Attempts: e.Attempts, Held: e.Held, Damaged: e.Damaged,
-	}
-	if m.State != queue.Held {
-		m.NextTry = e.Due
-	}
-	for i, rcpt := range e.Envelope.Recipients {
-		r := Recipient{Path: rcpt.Path, Original: rcpt.Original, Reply: e.Reply(i)}
-		if i < len(e.Last) {
-			r.At, r.NextHop = e.Last[i].At, e.Last[i].NextHop
-		}
-		m.Recipients = append(m.Recipients, r)
-	}
-	return m
-}
 
 // Status is what the public page shows.
 type Status struct {
@@ -87,14 +63,14 @@ type Listener struct {
 
 // About is what `mta version` asks a running server.
 type About struct {
-	Version  string    `json:"version"`
-	Go       string    `json:"go"`
-	ABI      string    `json:"abi"`
-	Hostname string    `json:"hostname"`
-	Pipeline string    `json:"pipeline"` // the file
-	PID      int       `json:"pid"`
-	Since    time.Time `json:"since"`
-	State    string    `json:"state"` // serving or draining
+	Version  string    `json:"version" doc:"Of the server."`
+	Go       string    `json:"go" doc:"What it was compiled by."`
+	ABI      string    `json:"abi" doc:"Of plugins."`
+	Hostname string    `json:"hostname" doc:"Its name."`
+	Pipeline string    `json:"pipeline" doc:"Its pipeline file."`
+	PID      int       `json:"pid" doc:"Its process."`
+	Since    time.Time `json:"since" doc:"When it was started."`
+	State    string    `json:"state" enum:"serving,draining" doc:"Whether it takes new sessions."`
 }
 
 // The states of a server.
@@ -106,13 +82,22 @@ const (
 // A Server answers operators. Its fields do not change once it is in use. Safe
 // for concurrent use.
 type Server struct {
-	About   About // State is filled in
-	Queue   Queue
-	Reload  func(ctx context.Context) error     // the text of the error is for the operator; may have lines
-	Status  func() Status                       // nil: an empty one
-	Metrics func(log *slog.Logger) http.Handler // nil: none
-	Log     *slog.Logger
-	Now     func() time.Time // nil: time.Now
+	About    About // State is filled in
+	Queue    Queue
+	Standing Standing
+	Reload   func(ctx context.Context) error     // the text of the error is for the operator; may have lines
+	Status   func() Status                       // nil: an empty one
+	Metrics  func(log *slog.Logger) http.Handler // nil: none
+	Log      *slog.Logger
+	Observer Observer // may be nil
+
+	// Tokens are those that let operators in from elsewhere, at the public
+	// listeners; nil, or none: nobody comes in there. Verify compares one with a
+	// hash that is not sha256; nil: none fits.
+	Tokens func() []Token
+	Verify func(hash, token string) bool
+
+	Now func() time.Time // nil: time.Now
 
 	mu       sync.Mutex
 	draining bool // guarded by mu

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,11 +22,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/wasmta/wasmta/mta/internal/kv"
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/queue"
+	"github.com/wasmta/wasmta/mta/internal/standing"
 )
 
-var _ Queue = (*queue.Queue)(nil)
+var (
+	_ Queue    = (*queue.Queue)(nil)
+	_ Standing = (*standing.Orders)(nil)
+)
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
@@ -35,6 +41,7 @@ type memoryQueue struct {
 	entries []*queue.Entry
 	changed []mail.QueueID
 	orders  []queue.Order
+	lanes   []queue.LaneStatus
 	broken  error
 }
 
@@ -109,6 +116,24 @@ func (q *memoryQueue) Operate(ctx context.Context, o queue.Order) (queue.Change,
 	return c, q.broken
 }
 
+// listStore is the part of a store that a survey needs.
+type listStore struct {
+	queue.Store
+	q *memoryQueue
+}
+
+func (s listStore) List(ctx context.Context, _ time.Time, f queue.Filter, after mail.QueueID, max int) ([]*queue.Entry, error) {
+	return s.q.List(ctx, f, after, max)
+}
+
+func (q *memoryQueue) Survey(ctx context.Context, f queue.Filter, by queue.Grouping, max int) (*queue.Survey, error) {
+	return (&queue.Queue{Store: listStore{q: q}}).Survey(ctx, f, by, max)
+}
+
+func (q *memoryQueue) Lanes() []queue.LaneStatus { return q.lanes }
+
+func (q *memoryQueue) LanesOf(e *queue.Entry) []string { return []string{e.Lane} }
+
 func path(s string) mail.Path {
 	p, err := mail.ParsePath(s)
 	if err != nil {
@@ -134,10 +159,15 @@ func threeMessages() *memoryQueue {
 	}}
 }
 
+// newOrders are standing orders in memory.
+func newOrders() *standing.Orders {
+	return &standing.Orders{KV: kv.NewMemory(kv.Options{}).Space(standing.Space), Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon }}
+}
+
 func newServer(q Queue) *Server {
 	return &Server{
 		About: About{Version: "v1.2.3", Hostname: "hamburger.edu", Since: noon.Add(-90 * time.Minute), PID: 42},
-		Queue: q, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
+		Queue: q, Standing: newOrders(), Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
 		Reload: func(context.Context) error { return nil },
 		Status: func() Status {
 			return Status{Stages: 3, Listeners: []Listener{{"smtp", "127.0.0.1:2525", false}, {"imaps", "127.0.0.1:2993", true}}}
@@ -157,6 +187,7 @@ func serve(t *testing.T, s *Server) *Client {
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx, l, s.Operator()) }()
 	c := Connect(state, "mta --pipeline pipeline.yaml")
+	c.http.Transport = valid{t, c.http.Transport}
 	t.Cleanup(func() {
 		c.Close()
 		cancel()
@@ -230,10 +261,12 @@ func TestAMessageArrivesAsItWasSent(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Message{
-		ID: "A1", State: queue.Waiting, Received: noon.Add(-3 * time.Hour), Size: 4096, ReversePath: path("alice@crepes.fr"), Attempts: 4, NextTry: noon.Add(time.Hour),
+		QueueName: "deferred", ID: "A1", ArrivalTime: noon.Add(-3 * time.Hour).Unix(), MessageSize: 4096, Sender: "alice@crepes.fr",
+		State: queue.Waiting, Received: noon.Add(-3 * time.Hour), ReversePath: path("alice@crepes.fr"), Attempts: 4, NextTry: noon.Add(time.Hour),
+		WaitingReason: "its next attempt is due in 1h",
 		Recipients: []Recipient{
-			{Path: path("bob@hamburger.edu"), Original: path("bob@hamburger.edu"), At: noon.Add(-time.Hour), NextHop: "mx.hamburger.edu:25", Reply: "451 4.3.0 Try again"},
-			{Path: path("carol@pizza.it"), Original: path("carol@pizza.it")},
+			{Address: path("bob@hamburger.edu"), Original: path("bob@hamburger.edu"), At: noon.Add(-time.Hour), NextHop: "mx.hamburger.edu:25", DelayReason: "451 4.3.0 Try again"},
+			{Address: path("carol@pizza.it"), Original: path("carol@pizza.it")},
 		},
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
@@ -260,7 +293,7 @@ func TestWhatIsNotInTheQueueIsNotFound(t *testing.T) {
 func TestMessagesAreRetriedAndDropped(t *testing.T) {
 	q := threeMessages()
 	c := serve(t, newServer(q))
-	got, err := c.Retry(t.Context(), queue.Filter{IDs: []mail.QueueID{"A1", "Z9", "C3"}})
+	got, err := c.Operate(t.Context(), queue.Order{Do: queue.Retry, Filter: queue.Filter{IDs: []mail.QueueID{"A1", "Z9", "C3"}}})
 	want := Change{Changed: 1, Active: 1, Failed: map[mail.QueueID]string{"Z9": "not in the queue", "C3": queue.ErrActive.Error()}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
@@ -271,10 +304,10 @@ func TestMessagesAreRetriedAndDropped(t *testing.T) {
 	if me, err := user.Current(); err == nil && runtime.GOOS == "linux" && q.orders[0].Who != me.Username {
 		t.Errorf("retried by %q, want %q", q.orders[0].Who, me.Username)
 	}
-	if got, err := c.Drop(t.Context(), queue.Filter{IDs: []mail.QueueID{"Z9"}}); err != nil || got.Changed != 0 || len(q.entries) != 3 {
+	if got, err := c.Operate(t.Context(), queue.Order{Do: queue.Drop, Filter: queue.Filter{IDs: []mail.QueueID{"Z9"}}}); err != nil || got.Changed != 0 || len(q.entries) != 3 {
 		t.Errorf("dropped what is not there: %+v, %v", got, err)
 	}
-	if got, err := c.Drop(t.Context(), queue.Filter{To: "dave@*"}); err != nil || got.Changed != 1 {
+	if got, err := c.Operate(t.Context(), queue.Order{Do: queue.Drop, Filter: queue.Filter{To: "dave@*"}}); err != nil || got.Changed != 1 {
 		t.Errorf("dropped %+v, %v", got, err)
 	}
 	if got := ids(t, c, queue.Filter{}, 0); !slices.Equal(got, []mail.QueueID{"A1", "C3"}) {
@@ -290,7 +323,7 @@ func TestManyMessagesAreChangedInSeveralRequests(t *testing.T) {
 		q.entries = append(q.entries, &queue.Entry{ID: many[i]})
 	}
 	c := serve(t, newServer(q))
-	if got, err := c.Drop(t.Context(), queue.Filter{IDs: many}); err != nil || got.Changed != len(many) || len(q.entries) != 0 {
+	if got, err := c.Operate(t.Context(), queue.Order{Do: queue.Drop, Filter: queue.Filter{IDs: many}}); err != nil || got.Changed != len(many) || len(q.entries) != 0 {
 		t.Errorf("%d changed, %d left, %v", got.Changed, len(q.entries), err)
 	}
 }
@@ -304,7 +337,7 @@ func TestAQueueThatCannotBeReadSaysSo(t *testing.T) {
 			t.Errorf("got %v, %v", m, err)
 		}
 	}
-	if _, err := c.Drop(t.Context(), queue.Filter{}); err == nil || err.Error() != q.broken.Error() {
+	if _, err := c.Operate(t.Context(), queue.Order{Do: queue.Drop, Filter: queue.Filter{}}); err == nil || err.Error() != q.broken.Error()+"; 2 messages were changed before" {
 		t.Errorf("drop: %v", err)
 	}
 }
@@ -339,26 +372,65 @@ func TestAboutTellsWhatRuns(t *testing.T) {
 }
 
 func TestBadRequestsAreRefused(t *testing.T) {
-	h := newServer(threeMessages()).Operator()
+	q := threeMessages()
+	h := newServer(q).Operator()
 	for _, test := range []struct {
 		method, target, body string
 		want                 int
+		text                 string // a part of what is said
 	}{
-		{"POST", "/v1/queue/drop", "", 400},
-		{"POST", "/v1/queue/drop", `{"Filter":{"IDs":["` + strings.Repeat("A", maxBody) + `"]}}`, 400},
-		{"POST", "/v1/queue/drop", `{"Filter":{"IDs":["A"` + strings.Repeat(`,"A"`, maxIDs) + `]}}`, 400},
-		{"POST", "/v1/queue/list", `{"Limit":"x"}`, 400},
-		{"POST", "/v1/queue/list", `[]`, 400},
-		{"GET", "/v1/queue/drop", "", 404},
-		{"DELETE", "/v1/queue/A1", "", 405},
-		{"GET", "/", "", 404},
-		{"GET", "/metrics", "", 404},
+		{"POST", "/v1/queue/drop", "", 400, "it is empty"},
+		{"POST", "/v1/queue/drop", `{"filter":{"ids":["` + strings.Repeat("A", maxBody) + `"]}}`, 413, "octets"},
+		{"POST", "/v1/queue/drop", `{"filter":{"ids":["A"` + strings.Repeat(`,"A"`, maxIDs) + `]}}`, 422, "filter.ids has over 1000 values"},
+		{"POST", "/v1/queue/drop", `{}`, 422, "say which messages"},
+		{"POST", "/v1/queue/drop", `{"filter":{}}`, 422, "say which messages"},
+		{"POST", "/v1/queue/drop", `{"filter":{"from":"a@*"},"all":true}`, 422, "no filter"},
+		{"POST", "/v1/queue/drop", `{"fliter":{"from":"a@*"}}`, 400, `unknown field "fliter"`},
+		{"POST", "/v1/queue/drop", `{"filter":{"domian":"a"}}`, 400, "domian"},
+		{"POST", "/v1/queue/drop", `{"all":"yes"}`, 400, `"all" is not what it has to be`},
+		{"POST", "/v1/queue/drop", `{"all":true}{"all":true}`, 400, "more than one"},
+		{"POST", "/v1/queue/drop", `[]`, 400, "not what"},
+		{"POST", "/v1/queue/drop", `{"filter":{"state":"gone"}}`, 422, "filter.state is none of waiting, active, held"},
+		{"POST", "/v1/queue/drop", `{"filter":{"to":"` + strings.Repeat("a", 321) + `"}}`, 422, "filter.to has over 320 octets"},
+		{"POST", "/v1/queue/drop?all=true", `{"all":true}`, 400, `no parameter "all"`},
+		{"POST", "/v1/queue/hold", `{"all":true,"reason":"` + strings.Repeat("a", 201) + `"}`, 422, "reason has over 200 octets"},
+		{"POST", "/v1/queue/reroute", `{"all":true}`, 422, "next_hop"},
+		{"POST", "/v1/queue/reroute", `{"all":true,"next_hop":"smtps://host"}`, 422, "smtp://host:port"},
+		{"POST", "/v1/queue/reroute", `{"all":true,"next_hop":"smtp://user:secret@host"}`, 422, "no user here"},
+		{"GET", "/v1/queue/messages?limit=x", "", 400, "parameter limit: is no whole number"},
+		{"GET", "/v1/queue/messages?limit=-1", "", 400, "parameter limit"},
+		{"GET", "/v1/queue/messages?from=a&from=b", "", 400, "more than once"},
+		{"GET", "/v1/queue/messages?before=yesterday", "", 400, "2026-11-25T12:00:00Z"},
+		{"GET", "/v1/queue/messages?form=a", "", 400, `no parameter "form"`},
+		{"GET", "/v1/queue/messages?%zz", "", 400, "cannot be read"},
+		{"GET", "/v1/queue/stats?by=colour", "", 422, "by is none of"},
+		{"GET", "/v1/queue/stats?limit=10001", "", 422, "limit is over 10000"},
+		{"PUT", "/v1/queue/rules/a", `{}`, 422, "needs a sender"},
+		{"PUT", "/v1/queue/rules/A%20b", `{"domain":"a"}`, 422, "the name"},
+		{"PUT", "/v1/queue/suppressions/no%20address", `{}`, 422, "neither an address nor a domain"},
+		{"DELETE", "/v1/queue/rules/a", "", 404, "no such order"},
+		{"GET", "/v1/queue/drop", "", 405, "POST"},
+		{"DELETE", "/v1/queue/messages/A1", "", 405, "GET"},
+		{"GET", "/", "", 404, "/v1/openapi.json"},
+		{"GET", "/metrics", "", 404, "no such thing"},
 	} {
 		w := httptest.NewRecorder()
-		h.ServeHTTP(w, httptest.NewRequest(test.method, test.target, strings.NewReader(test.body)))
-		if w.Code != test.want {
-			t.Errorf("%s %s: %d, want %d: %s", test.method, test.target, w.Code, test.want, w.Body)
+		r := httptest.NewRequest(test.method, test.target, strings.NewReader(test.body))
+		r.Header.Set("Content-Type", mediaJSON)
+		h.ServeHTTP(w, r)
+		var p Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Header().Get("Content-Type") != mediaProblem || p.Status != w.Code || p.Title == "" {
+			t.Errorf("%s %s: no problem but %s %v", test.method, test.target, w.Body, w.Header())
 		}
+		if w.Code != test.want || !strings.Contains(p.Detail, test.text) {
+			t.Errorf("%s %s: %d %q, want %d %q", test.method, test.target, w.Code, p.Detail, test.want, test.text)
+		}
+		if test.want != 405 && r.URL.Path != "/" && r.URL.Path != "/metrics" {
+			valid{t: t}.check(r, w.Code, w.Header(), w.Body.Bytes())
+		}
+	}
+	if len(q.orders) != 0 {
+		t.Errorf("something was done: %+v", q.orders)
 	}
 }
 

@@ -12,8 +12,10 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -23,13 +25,15 @@ import (
 
 const (
 	dialTimeout   = 5 * time.Second
-	answerTimeout = longTimeout // until an answer begins
+	answerTimeout = actionTimeout + time.Minute // until an answer begins
 )
 
-// A Client talks to the server of one state folder. Make it with [Connect].
+// A Client talks to a server. Make it with [Connect] or [Remote].
 type Client struct {
-	state string // the folder, for errors
+	state string // the folder, for errors; empty: the server is elsewhere
 	start string // how to start a server, for errors
+	base  string // what paths come after
+	token string // empty: the socket's file decides
 	http  http.Client
 }
 
@@ -38,7 +42,7 @@ type Client struct {
 // it.
 func Connect(state, start string) *Client {
 	path := filepath.Join(state, SocketName)
-	c := &Client{state: state, start: start}
+	c := &Client{state: state, start: start, base: "http://mta"}
 	c.http.Transport = &http.Transport{
 		DialContext: func(context.Context, string, string) (net.Conn, error) {
 			return dialSocket(path, dialTimeout)
@@ -46,6 +50,33 @@ func Connect(state, start string) *Client {
 		ResponseHeaderTimeout: answerTimeout,
 	}
 	return c
+}
+
+// Remote returns the client of a server elsewhere, by the URL of one of its http
+// listeners, with a token of its admin.tokens. Nothing is sent yet. Over http://
+// a token goes to this machine alone.
+func Remote(server, token string) (*Client, error) {
+	u, err := url.Parse(server)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" && u.Path != "/" {
+		return nil, fmt.Errorf("%q is no server; write https://host:port", server)
+	}
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		return nil, fmt.Errorf("a token would go to %s in plain text; write https://", u.Host)
+	}
+	c := &Client{base: u.Scheme + "://" + u.Host, token: token}
+	c.http.Transport = &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		TLSHandshakeTimeout:   dialTimeout,
+		ResponseHeaderTimeout: answerTimeout,
+	}
+	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse } // it would take the token along
+	return c, nil
+}
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // Close lets go of idle connections.
@@ -73,17 +104,17 @@ func (c *Client) About(ctx context.Context) (about About, err error) {
 // Reload makes the server read its pipeline file again. A [RefusedError] has
 // the findings, one a line; the server goes on with what it had.
 func (c *Client) Reload(ctx context.Context) error {
-	return c.post(ctx, "/v1/reload", struct{}{}, &struct{}{})
+	return c.exchange(ctx, http.MethodPost, "/v1/reload", nil, &Nothing{})
 }
 
 // Message asks for one queued message.
 func (c *Client) Message(ctx context.Context, id mail.QueueID) (m Message, err error) {
-	return m, c.get(ctx, "/v1/queue/"+url.PathEscape(string(id)), &m)
+	return m, c.get(ctx, "/v1/queue/messages/"+url.PathEscape(string(id)), &m)
 }
 
 // Content writes a queued message's content to w.
 func (c *Client) Content(ctx context.Context, id mail.QueueID, w io.Writer) error {
-	body, err := c.do(ctx, http.MethodGet, "/v1/queue/"+url.PathEscape(string(id))+"/content", nil)
+	body, err := c.do(ctx, http.MethodGet, "/v1/queue/messages/"+url.PathEscape(string(id))+"/content", nil)
 	if err != nil {
 		return err
 	}
@@ -96,68 +127,145 @@ func (c *Client) Content(ctx context.Context, id mail.QueueID, w io.Writer) erro
 // IDs, and no more than limit unless that is zero. An error is the last it
 // yields.
 func (c *Client) Messages(ctx context.Context, f queue.Filter, limit int) iter.Seq2[Message, error] {
-	return func(yield func(Message, error) bool) {
-		question, err := json.Marshal(choice{f, limit})
-		if err != nil {
-			yield(Message{}, err)
-			return
-		}
-		body, err := c.do(ctx, http.MethodPost, "/v1/queue/list", question)
-		if err != nil {
-			yield(Message{}, err)
-			return
-		}
-		defer body.Close()
-		for in := json.NewDecoder(body); ; {
-			var line struct {
-				problem
-				Message
-			}
-			if err := in.Decode(&line); err == io.EOF {
-				return
-			} else if err != nil {
-				yield(Message{}, fmt.Errorf("read the list: %w", err))
-				return
-			}
-			if line.Error != "" {
-				yield(Message{}, errors.New(line.Error))
-				return
-			}
-			if !yield(line.Message, nil) {
-				return
-			}
-		}
+	q := parameters(newFilter(f))
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
 	}
+	return lines[Message](ctx, c, "/v1/queue/messages", q)
 }
 
-// Retry makes the next attempt at the messages that f chooses due now, and
-// releases those that are held.
-func (c *Client) Retry(ctx context.Context, f queue.Filter) (Change, error) {
-	return c.change(ctx, "/v1/queue/retry", f)
+// Stats asks what the messages that f chooses have in common.
+func (c *Client) Stats(ctx context.Context, f queue.Filter, by queue.Grouping, limit int) (st Stats, err error) {
+	q := parameters(newFilter(f))
+	q.Set("by", string(by))
+	q.Set("limit", strconv.Itoa(limit))
+	return st, c.get(ctx, "/v1/queue/stats?"+q.Encode(), &st)
 }
 
-// Drop forgets the messages that f chooses, without telling anybody.
-func (c *Client) Drop(ctx context.Context, f queue.Filter) (Change, error) {
-	return c.change(ctx, "/v1/queue/drop", f)
+// Lanes asks how the next hops stand.
+func (c *Client) Lanes(ctx context.Context) (l Lanes, err error) {
+	return l, c.get(ctx, "/v1/queue/lanes", &l)
 }
 
-// change sends f, in several requests if it names more messages than one can
-// hold.
-func (c *Client) change(ctx context.Context, path string, f queue.Filter) (Change, error) {
+// Operate has an order carried out; who gives it is the server's to know. It
+// sends several requests if more messages are named than one can hold.
+func (c *Client) Operate(ctx context.Context, o queue.Order) (Change, error) {
 	sum := Change{Failed: map[mail.QueueID]string{}}
-	ids := f.IDs
+	ids := o.Filter.IDs
 	for {
-		f.IDs = ids[:min(len(ids), maxIDs)]
-		ids = ids[len(f.IDs):]
+		o.Filter.IDs = ids[:min(len(ids), maxIDs)]
+		ids = ids[len(o.Filter.IDs):]
 		var part Change
-		if err := c.post(ctx, path, choice{Filter: f}, &part); err != nil {
+		if err := c.exchange(ctx, http.MethodPost, "/v1/queue/"+string(o.Do), orderBody(o), &part); err != nil {
 			return sum, err
 		}
 		sum.Changed += part.Changed
 		sum.Active += part.Active
+		sum.Refused += part.Refused
 		maps.Copy(sum.Failed, part.Failed)
 		if len(ids) == 0 {
 			return sum, nil
+		}
+	}
+}
+
+// orderBody is the body of the request for an order.
+func orderBody(o queue.Order) any {
+	c := Choice{Filter: newFilter(o.Filter), All: o.Filter.IsZero()}
+	switch o.Do {
+	case queue.Hold, queue.Bounce:
+		return ReasonedChoice{c, o.Reason}
+	case queue.Reroute:
+		if o.NextHop == nil {
+			return Reroute{c, ByRoutes}
+		}
+		return Reroute{c, o.NextHop.String()}
+	}
+	return c
+}
+
+// Rules asks for the hold rules.
+func (c *Client) Rules(ctx context.Context) (r Rules, err error) {
+	return r, c.get(ctx, "/v1/queue/rules", &r)
+}
+
+// AddRule makes a hold rule.
+func (c *Client) AddRule(ctx context.Context, name string, n NewRule) (r Rule, err error) {
+	return r, c.exchange(ctx, http.MethodPut, "/v1/queue/rules/"+url.PathEscape(name), n, &r)
+}
+
+// RemoveRule takes a hold rule back.
+func (c *Client) RemoveRule(ctx context.Context, name string) (r Rule, err error) {
+	return r, c.exchange(ctx, http.MethodDelete, "/v1/queue/rules/"+url.PathEscape(name), nil, &r)
+}
+
+// Suppressions yields the addresses that nothing goes to any more, as Messages
+// does messages.
+func (c *Client) Suppressions(ctx context.Context) iter.Seq2[Suppression, error] {
+	return lines[Suppression](ctx, c, "/v1/queue/suppressions", nil)
+}
+
+// Suppress lets nothing go to an address or a domain any more.
+func (c *Client) Suppress(ctx context.Context, address string, n NewSuppression) (s Suppression, err error) {
+	return s, c.exchange(ctx, http.MethodPut, "/v1/queue/suppressions/"+url.PathEscape(address), n, &s)
+}
+
+// Allow takes that back.
+func (c *Client) Allow(ctx context.Context, address string) (s Suppression, err error) {
+	return s, c.exchange(ctx, http.MethodDelete, "/v1/queue/suppressions/"+url.PathEscape(address), nil, &s)
+}
+
+// parameters are the fields of a filter as a query.
+func parameters(f Filter) url.Values {
+	q := url.Values{}
+	for name, value := range map[string]string{
+		"from": f.From, "to": f.To, "domain": f.Domain, "state": string(f.State), "lane": f.Lane, "reason": f.Reason,
+	} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if !f.Before.IsZero() {
+		q.Set("before", f.Before.Format(time.RFC3339Nano))
+	}
+	for _, id := range f.IDs {
+		q.Add("ids", string(id))
+	}
+	return q
+}
+
+// lines yields the values of an answer that has one a line.
+func lines[T any](ctx context.Context, c *Client, path string, q url.Values) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		body, err := c.do(ctx, http.MethodGet, path+"?"+q.Encode(), nil)
+		if err != nil {
+			yield(none, err)
+			return
+		}
+		defer body.Close()
+		in := json.NewDecoder(body)
+		for {
+			var raw json.RawMessage
+			var broken StreamError
+			var value T
+			err := in.Decode(&raw)
+			if err == io.EOF {
+				return
+			}
+			if err == nil {
+				err = errors.Join(json.Unmarshal(raw, &broken), json.Unmarshal(raw, &value))
+			}
+			switch {
+			case err != nil:
+				yield(none, fmt.Errorf("read the list: %w", err))
+				return
+			case broken.Error != "":
+				yield(none, errors.New(broken.Error))
+				return
+			case !yield(value, nil):
+				return
+			}
 		}
 	}
 }
@@ -166,16 +274,15 @@ func (c *Client) get(ctx context.Context, path string, answer any) error {
 	return c.exchange(ctx, http.MethodGet, path, nil, answer)
 }
 
-func (c *Client) post(ctx context.Context, path string, question, answer any) error {
-	b, err := json.Marshal(question)
-	if err != nil {
-		return err
+func (c *Client) exchange(ctx context.Context, method, path string, question, answer any) error {
+	var b []byte
+	if question != nil {
+		var err error
+		if b, err = json.Marshal(question); err != nil {
+			return err
+		}
 	}
-	return c.exchange(ctx, http.MethodPost, path, b, answer)
-}
-
-func (c *Client) exchange(ctx context.Context, method, path string, question []byte, answer any) error {
-	body, err := c.do(ctx, method, path, question)
+	body, err := c.do(ctx, method, path, b)
 	if err != nil {
 		return err
 	}
@@ -188,9 +295,15 @@ func (c *Client) exchange(ctx context.Context, method, path string, question []b
 
 // do returns the body of an answer of 200; the caller closes it.
 func (c *Client) do(ctx context.Context, method, path string, question []byte) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://mta"+path, bytes.NewReader(question))
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(question))
 	if err != nil {
 		return nil, err
+	}
+	if question != nil {
+		req.Header.Set("Content-Type", mediaJSON)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	answer, err := c.http.Do(req)
 	if err != nil {
@@ -201,9 +314,9 @@ func (c *Client) do(ctx context.Context, method, path string, question []byte) (
 	}
 	defer answer.Body.Close()
 	refused := &RefusedError{Code: answer.StatusCode, Text: answer.Status}
-	var p problem
-	if json.NewDecoder(io.LimitReader(answer.Body, maxBody)).Decode(&p) == nil && p.Error != "" {
-		refused.Text = p.Error
+	var p Problem
+	if json.NewDecoder(io.LimitReader(answer.Body, maxBody)).Decode(&p) == nil && p.Detail != "" {
+		refused.Text = p.Detail
 	}
 	return nil, refused
 }
@@ -212,6 +325,8 @@ func (c *Client) do(ctx context.Context, method, path string, question []byte) (
 func (c *Client) explain(err error) error {
 	path := filepath.Join(c.state, SocketName)
 	switch {
+	case c.state == "":
+		return fmt.Errorf("talk to the server: %w", err)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no server is running on state %s (%s): start it with `%s`", c.state, path, c.start)
 	case errors.Is(err, fs.ErrPermission):

@@ -1,12 +1,14 @@
 package admin
 
 import (
-	"encoding/json"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"time"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
@@ -15,24 +17,11 @@ import (
 
 // Bounds of one request about the queue.
 const (
-	maxIDs   = 1000 // that it names; the command line sends more in several
-	listPage = 500  // messages read from the queue at a time
+	maxIDs        = 1000 // that it names; the command line sends more in several
+	listPage      = 500  // messages read from the queue at a time
+	defaultGroups = 20   // of statistics
+	actionTimeout = time.Hour
 )
-
-// Operator is the handler of the socket: the API of the command line. It is
-// for the socket alone, where the file's mode decides who may call it.
-func (s *Server) Operator() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/about", s.serveAbout)
-	mux.HandleFunc("POST /v1/reload", s.serveReload)
-	mux.HandleFunc("POST /v1/queue/list", s.serveList)
-	mux.HandleFunc("GET /v1/queue/{id}", s.serveMessage)
-	mux.HandleFunc("GET /v1/queue/{id}/content", s.serveContent)
-	mux.HandleFunc("POST /v1/queue/retry", s.change(queue.Retry))
-	mux.HandleFunc("POST /v1/queue/drop", s.change(queue.Drop))
-	addProfiles(mux)
-	return mux
-}
 
 // addProfiles adds the profiles of the Go runtime, for `go tool pprof`.
 func addProfiles(mux *http.ServeMux) {
@@ -47,155 +36,219 @@ func addProfiles(mux *http.ServeMux) {
 	mux.HandleFunc("GET /debug/pprof/trace", slow(pprof.Trace))
 }
 
-// A problem is the body of an answer that is not 200.
-type problem struct {
-	Error string `json:"error"`
-}
-
-func (s *Server) serveAbout(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) serveAbout(w http.ResponseWriter, r *http.Request) error {
+	if err := noQuery(r); err != nil {
+		return err
+	}
 	about := s.About
 	about.State = s.state()
-	s.answer(w, http.StatusOK, about)
+	return s.answer(w, about)
 }
 
-// unhurried gives an answer more time than the public page has.
-func unhurried(w http.ResponseWriter) {
-	// A writer that knows no deadline has none to extend.
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(longTimeout))
-}
-
-func (s *Server) serveReload(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveReload(w http.ResponseWriter, r *http.Request) error {
+	if err := noQuery(r); err != nil {
+		return err
+	}
 	unhurried(w)
+	s.log().Info("reload asked for", "who", who(r.Context()))
 	if err := s.Reload(r.Context()); err != nil {
-		s.answer(w, http.StatusUnprocessableEntity, problem{err.Error()})
-		return
+		return &problemError{http.StatusUnprocessableEntity, err.Error()}
 	}
-	s.answer(w, http.StatusOK, struct{}{})
+	return s.answer(w, Nothing{})
 }
 
-// A choice is the body of a request about some messages.
-type choice struct {
-	Filter queue.Filter
-	Limit  int // of a list; zero: none
+// A listQuery has the parameters of a list.
+type listQuery struct {
+	Filter
+	Limit int `json:"limit,omitempty" doc:"That many messages at most; left out: all."`
 }
 
-func (s *Server) readChoice(w http.ResponseWriter, r *http.Request) (c choice, ok bool) {
-	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&c)
-	if err == nil && len(c.Filter.IDs) > maxIDs {
-		err = fmt.Errorf("over %d IDs", maxIDs)
+func (s *Server) serveList(w http.ResponseWriter, r *http.Request) error {
+	var q listQuery
+	if err := readQuery(r, &q); err != nil {
+		return err
 	}
-	if err != nil {
-		s.answer(w, http.StatusBadRequest, problem{err.Error()})
-	}
-	return c, err == nil
-}
-
-// serveList answers one message a line. An error is a line with "error", and
-// the last.
-func (s *Server) serveList(w http.ResponseWriter, r *http.Request) {
-	c, ok := s.readChoice(w, r)
-	if !ok {
-		return
-	}
-	unhurried(w)
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	out := json.NewEncoder(w)
+	out := s.lines(w)
 	var after mail.QueueID
-	for left := c.Limit; ; {
-		max := listPage
-		if c.Limit > 0 {
-			max = min(max, left)
+	for left := cmp.Or(q.Limit, -1); left != 0; {
+		size := listPage
+		if left > 0 {
+			size = min(size, left)
 		}
-		page, err := s.Queue.List(r.Context(), c.Filter, after, max)
+		page, err := s.Queue.List(r.Context(), q.queue(), after, size)
 		if err != nil {
-			s.log().Warn("list of the queue", "err", err)
-			out.Encode(problem{err.Error()})
-			return
+			out.broken(err)
+			return nil
 		}
 		for _, e := range page {
-			if out.Encode(newMessage(e, s.now())) != nil {
-				return // the client has gone
+			if !out.write(newMessage(e, s.now())) {
+				return nil
 			}
 			after = e.ID
 		}
-		if left -= len(page); len(page) < max || c.Limit > 0 && left <= 0 {
-			return
+		if len(page) < size {
+			return nil
+		}
+		if left > 0 {
+			left -= len(page)
 		}
 	}
+	return nil
 }
 
-func (s *Server) serveMessage(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serveMessage(w http.ResponseWriter, r *http.Request) error {
+	if err := noQuery(r); err != nil {
+		return err
+	}
 	e, err := s.Queue.Show(r.Context(), mail.QueueID(r.PathValue("id")))
 	if err != nil {
-		s.fail(w, err)
-		return
+		return err
 	}
-	s.answer(w, http.StatusOK, newMessage(e, s.now()))
+	m := newMessage(e, s.now())
+	m.explain(s.lanesOf(e), s.now())
+	return s.answer(w, m)
 }
 
-func (s *Server) serveContent(w http.ResponseWriter, r *http.Request) {
+// lanesOf are the lanes that a message may wait for.
+func (s *Server) lanesOf(e *queue.Entry) []Lane {
+	names := s.Queue.LanesOf(e)
+	var found []Lane
+	for _, l := range s.Queue.Lanes() {
+		if slices.Contains(names, l.Lane) {
+			found = append(found, newLane(l))
+		}
+	}
+	return found
+}
+
+func (s *Server) serveContent(w http.ResponseWriter, r *http.Request) error {
+	if err := noQuery(r); err != nil {
+		return err
+	}
 	content, err := s.Queue.Content(r.Context(), mail.QueueID(r.PathValue("id")))
 	if err != nil {
-		s.fail(w, err)
-		return
+		return err
 	}
 	from, err := content.Open()
 	if err != nil {
-		s.fail(w, err)
-		return
+		return err
 	}
 	defer from.Close()
 	unhurried(w)
-	w.Header().Set("Content-Type", "message/rfc822")
+	w.Header().Set("Content-Type", mediaMessage)
 	if _, err := io.Copy(w, from); err != nil {
 		s.log().Debug("content of a queued message", "queue_id", r.PathValue("id"), "err", err)
 		panic(http.ErrAbortHandler) // net/http's way to show the client that this is not all
 	}
+	return nil
 }
 
-// A Change is what became of the messages of one request.
-type Change struct {
-	Changed int                     `json:"changed"`
-	Active  int                     `json:"active,omitempty"` // left alone: an attempt is under way
-	Failed  map[mail.QueueID]string `json:"failed,omitempty"` // why, of those that were named
+// A statsQuery has the parameters of statistics.
+type statsQuery struct {
+	Filter
+	By    queue.Grouping `json:"by,omitempty" enum:"next_hop,domain,sender,reason" doc:"What to group by; left out: next_hop."`
+	Limit int            `json:"limit,omitempty" max:"10000" doc:"That many groups at most; left out: 20."`
 }
 
-// change does one thing to the messages that the request chooses.
-func (s *Server) change(do queue.Action) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		c, ok := s.readChoice(w, r)
-		if !ok {
-			return
-		}
-		unhurried(w)
-		done, err := s.Queue.Operate(r.Context(), queue.Order{Do: do, Who: peer(r.Context()), Filter: c.Filter})
-		if err != nil {
-			s.fail(w, err)
-			return
-		}
-		answer := Change{Changed: done.Changed, Active: done.Active, Failed: map[mail.QueueID]string{}}
-		for id, why := range done.Failed {
-			if errors.Is(why, queue.ErrNotFound) {
-				why = ErrNotFound
-			}
-			answer.Failed[id] = why.Error()
-		}
-		s.answer(w, http.StatusOK, answer)
+func (s *Server) serveStats(w http.ResponseWriter, r *http.Request) error {
+	var q statsQuery
+	if err := readQuery(r, &q); err != nil {
+		return err
 	}
+	unhurried(w)
+	survey, err := s.Queue.Survey(r.Context(), q.queue(), cmp.Or(q.By, queue.ByNextHop), cmp.Or(q.Limit, defaultGroups))
+	if err != nil {
+		return err
+	}
+	return s.answer(w, newStats(survey, s.Queue.Lanes()))
 }
 
-func (s *Server) fail(w http.ResponseWriter, err error) {
-	code := http.StatusInternalServerError
-	if errors.Is(err, queue.ErrNotFound) {
-		code, err = http.StatusNotFound, ErrNotFound
+func (s *Server) serveLanes(w http.ResponseWriter, r *http.Request) error {
+	if err := noQuery(r); err != nil {
+		return err
 	}
-	s.answer(w, code, problem{err.Error()})
+	answer := Lanes{Lanes: []Lane{}}
+	for _, l := range s.Queue.Lanes() {
+		answer.Lanes = append(answer.Lanes, newLane(l))
+	}
+	return s.answer(w, answer)
 }
 
-func (s *Server) answer(w http.ResponseWriter, code int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	if err := json.NewEncoder(w).Encode(body); err != nil {
-		s.log().Debug("answer to the operator", "err", err)
+// serveAction does one thing to the messages that the request chooses.
+func (s *Server) serveAction(w http.ResponseWriter, r *http.Request, do queue.Action, read func(*http.Request) (queue.Order, error)) error {
+	if err := noQuery(r); err != nil {
+		return err
 	}
+	order, err := read(r)
+	if err != nil {
+		return err
+	}
+	unhurried(w)
+	ctx, cancel := context.WithTimeout(r.Context(), actionTimeout)
+	defer cancel()
+	order.Do, order.Who = do, who(r.Context())
+	done, err := s.Queue.Operate(ctx, order)
+	if s.Observer != nil {
+		s.Observer.Operated(string(do), done.Changed)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; %d messages were changed before", err, done.Changed)
+	}
+	answer := Change{Changed: done.Changed, Active: done.Active, Refused: done.Refused, Failed: map[mail.QueueID]string{}}
+	for id, why := range done.Failed {
+		if errors.Is(why, queue.ErrNotFound) {
+			why = ErrNotFound
+		}
+		answer.Failed[id] = why.Error()
+	}
+	return s.answer(w, answer)
+}
+
+// order is the choice as the queue takes it. All messages have to be asked for
+// in so many words.
+func (c *Choice) order() (queue.Order, error) {
+	f := c.Filter.queue()
+	switch {
+	case f.IsZero() && !c.All:
+		return queue.Order{}, &problemError{http.StatusUnprocessableEntity, `say which messages: a filter, or "all": true`}
+	case !f.IsZero() && c.All:
+		return queue.Order{}, &problemError{http.StatusUnprocessableEntity, `"all" goes with no filter`}
+	}
+	return queue.Order{Filter: f}, nil
+}
+
+func plainOrder(r *http.Request) (queue.Order, error) {
+	var c Choice
+	if err := readBody(r, &c); err != nil {
+		return queue.Order{}, err
+	}
+	return c.order()
+}
+
+func reasonedOrder(r *http.Request) (queue.Order, error) {
+	var c ReasonedChoice
+	if err := readBody(r, &c); err != nil {
+		return queue.Order{}, err
+	}
+	o, err := c.order()
+	o.Reason = c.Reason
+	return o, err
+}
+
+// ByRoutes is, in a request, the next hop that is none: where the file says.
+const ByRoutes = "routes"
+
+func rerouteOrder(r *http.Request) (queue.Order, error) {
+	var c Reroute
+	if err := readBody(r, &c); err != nil {
+		return queue.Order{}, err
+	}
+	o, err := c.order()
+	if err != nil || c.NextHop == ByRoutes {
+		return o, err
+	}
+	if o.NextHop, err = mail.ParseNextHop(c.NextHop); err != nil {
+		return o, &problemError{http.StatusUnprocessableEntity, fmt.Sprintf("next_hop: %v; or write routes", err)}
+	}
+	return o, nil
 }

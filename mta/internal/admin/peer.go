@@ -9,6 +9,11 @@ import (
 
 type peerKey struct{}
 
+// withOperator is ctx with the name of who sent the request.
+func withOperator(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, peerKey{}, name)
+}
+
 // withPeer remembers for the log who is at the other end of a socket. The
 // context is where net/http keeps what a connection knows.
 func withPeer(ctx context.Context, conn net.Conn) context.Context {
@@ -20,11 +25,12 @@ func withPeer(ctx context.Context, conn net.Conn) context.Context {
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil {
 		name = u.Username
 	}
-	return context.WithValue(ctx, peerKey{}, name)
+	return withOperator(ctx, name)
 }
 
-// peer is the name of the user who sent a request, as far as it is known.
-func peer(ctx context.Context) string {
+// who is the operator who sent a request: the user at the other end of the
+// socket, or the name of the token, as far as it is known.
+func who(ctx context.Context) string {
 	if name, ok := ctx.Value(peerKey{}).(string); ok {
 		return name
 	}

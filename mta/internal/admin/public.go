@@ -21,12 +21,14 @@ var pageStyle string
 var page = template.Must(template.New("page").Parse(pageSource))
 
 // Public is the handler of the http listeners: the status page, /healthz and
-// /metrics. It shows no address of a client, no sender and no recipient.
+// /metrics, which show no address of a client, no sender and no recipient; and
+// the API for those who have a token.
 func (s *Server) Public() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.servePage)
 	mux.HandleFunc("GET /page.css", serveStyle)
 	mux.HandleFunc("GET /healthz", s.serveHealth)
+	mux.Handle("/v1/", s.guarded())
 	if s.Metrics != nil {
 		mux.Handle("GET /metrics", s.Metrics(s.log()))
 	}

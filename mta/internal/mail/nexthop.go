@@ -39,6 +39,9 @@ func ParseNextHop(s string) (*NextHop, error) {
 var errNextHop = errors.New("not smtp://host:port, lmtp://host:port or mx://domain")
 
 func (n *NextHop) parseHost(s string) error {
+	if strings.Contains(s, "@") {
+		return errors.New("a next hop has no user here; one with a password goes into relay.routes")
+	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
 		host, port = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"), ""

@@ -179,6 +179,17 @@ func (q *Queue) lane(e *Entry, rcpt int) string {
 	return q.Lane(&e.Envelope.Recipients[rcpt])
 }
 
+// LanesOf are the lanes of the recipients of e, each once, without the message
+// store.
+func (q *Queue) LanesOf(e *Entry) (lanes []string) {
+	for i := range e.Envelope.Recipients {
+		if lane := q.lane(e, i); lane != "" && !slices.Contains(lanes, lane) {
+			lanes = append(lanes, lane)
+		}
+	}
+	return lanes
+}
+
 // maxReason is how much of a reply names a group, in words.
 const maxReason = 24
 

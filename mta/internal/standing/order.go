@@ -49,14 +49,11 @@ func (r *Rule) fits(reversePath, rcpt mail.Path) bool {
 	return f.Covers(reversePath, rcpt)
 }
 
-// held is why a message is held: [Rule.Mark] and the reason.
-func (r *Rule) held() string {
-	return strings.TrimSuffix(r.Mark()+" "+r.Reason, " ")
+// Held is why a message is held that the rule holds. It begins with the rule's
+// name in a form that no reason of another rule has, so that all can be found.
+func (r *Rule) Held() string {
+	return strings.TrimSuffix("hold rule "+r.Name+": "+r.Reason, " ")
 }
-
-// Mark is how the reason begins of all that the rule holds, so that it can be
-// found again.
-func (r *Rule) Mark() string { return "hold rule " + r.Name + ":" }
 
 var ruleName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$`)
 

@@ -5,6 +5,7 @@
 package standing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -171,11 +172,14 @@ func (o *Orders) current() *all {
 func (o *Orders) Hold(reversePath, rcpt mail.Path) string {
 	for _, r := range o.current().rules {
 		if r.fits(reversePath, rcpt) {
-			return r.held()
+			return r.Held()
 		}
 	}
 	return ""
 }
+
+// unreasoned is what senders read where the operator gave no reason.
+const unreasoned = "nothing is sent there any more"
 
 // Suppressed implements queue.Standing: an address comes before its domain.
 func (o *Orders) Suppressed(rcpt mail.Path) string {
@@ -186,7 +190,7 @@ func (o *Orders) Suppressed(rcpt mail.Path) string {
 	for _, key := range []string{keyOf(rcpt.String()), keyOf(rcpt.Domain)} {
 		if s, ok := at.suppressed[key]; ok && s.inForce(o.clock()) {
 			o.suppressed.Add(1)
-			return s.Reason
+			return cmp.Or(s.Reason, unreasoned)
 		}
 	}
 	return ""

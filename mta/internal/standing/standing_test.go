@@ -311,3 +311,12 @@ func TestManySuppressionsAreQuickToAsk(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// An operator need not say why.
+func TestSuppressedWithoutAReason(t *testing.T) {
+	o := node(t, memory(), nil)
+	suppress(t, o, Suppression{Address: "pizza.it"})
+	if got := o.Suppressed(path(t, "carol@pizza.it")); got != unreasoned {
+		t.Errorf("got %q", got)
+	}
+}
