@@ -106,11 +106,10 @@ func (c *claim) recover(ctx context.Context) {
 // round claims what is earliest of all that is named; over says that there is no
 // more.
 func (c *claim) round(ctx context.Context) (over bool) {
-	only := c.current != nil
 	v := c.look(ctx)
 	chosen := map[int][]named{}
 	left := c.left
-	over = !only // after one lane there are the others
+	over = true
 	var blocked []any
 	for _, lane := range v.order() {
 		r := c.lanes[lane]
@@ -143,8 +142,8 @@ func (c *claim) round(ctx context.Context) (over bool) {
 			break
 		}
 	}
-	if len(v.lanes) == 0 {
-		c.current = nil
+	if len(v.lanes) == 0 && c.current != nil {
+		c.current, over = nil, false
 	}
 	c.take(ctx, chosen)
 	c.pace(ctx, blocked)

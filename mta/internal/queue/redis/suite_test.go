@@ -23,9 +23,7 @@ func open(t testing.TB, o Options, dir string) *Store {
 }
 
 func suite(t *testing.T, o Options) {
-	opener := func(t testing.TB, dir string) queue.Store { return open(t, o, dir) }
-	queuetest.Run(t, opener)
-	queuetest.RunLanes(t, opener)
+	queuetest.Run(t, func(t testing.TB, dir string) queue.Store { return open(t, o, dir) })
 }
 
 func TestSingle(t *testing.T) {
