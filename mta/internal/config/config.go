@@ -31,6 +31,7 @@ type Config struct {
 	Queue      Queue     //
 	Plugins    []Plugin  // in the order of the file
 	Pipeline   []Stage   // in the order of the file, which is the order of running
+	Admin      Admin     //
 	Limits     Limits    //
 	Log        Log       //
 	Tests      []Test    // in the order of the file

@@ -37,6 +37,8 @@ func file() object[Config] {
 			"The plugins that stages can name: a `.wasm` file, or a folder with a plugin's source, which is built on first use and after each change."),
 		field("pipeline", list[Stage]{elem: stageKeys(), empty: defaultStage}, func(c *Config) *[]Stage { return &c.Pipeline },
 			"The stages every message passes, in this order. Each sees what the one before it left."),
+		field("admin", adminKeys(), func(c *Config) *Admin { return &c.Admin },
+			"Who may operate the server from elsewhere. On this machine the admin socket lets in the server's user."),
 		field("limits", limitKeys(), func(c *Config) *Limits { return &c.Limits },
 			"What clients can ask of the server."),
 		field("log", logKeys(), func(c *Config) *Log { return &c.Log },
@@ -63,7 +65,7 @@ func listenKeys() object[Listen] {
 		at("pop3s", func(l *Listen) *[]Address { return &l.POP3S }, "POP3 over TLS from the first octet."),
 		at("imap", func(l *Listen) *[]Address { return &l.IMAP }, "IMAP (RFC 9051, RFC 3501)."),
 		at("imaps", func(l *Listen) *[]Address { return &l.IMAPS }, "IMAP over TLS from the first octet."),
-		at("http", func(l *Listen) *[]Address { return &l.HTTP }, "Status page, `/healthz` and `/metrics`."),
+		at("http", func(l *Listen) *[]Address { return &l.HTTP }, "Status page, `/healthz`, `/metrics`, and for those with a token of `admin.tokens` the API."),
 	}}
 }
 

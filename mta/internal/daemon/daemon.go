@@ -20,11 +20,13 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/account"
 	"github.com/wasmta/wasmta/mta/internal/admin"
 	"github.com/wasmta/wasmta/mta/internal/config"
+	"github.com/wasmta/wasmta/mta/internal/kv"
 	"github.com/wasmta/wasmta/mta/internal/mailbox"
 	"github.com/wasmta/wasmta/mta/internal/metrics"
 	"github.com/wasmta/wasmta/mta/internal/queue"
 	"github.com/wasmta/wasmta/mta/internal/queue/shared"
 	"github.com/wasmta/wasmta/mta/internal/relay/tlsrpt"
+	"github.com/wasmta/wasmta/mta/internal/standing"
 	"github.com/wasmta/wasmta/sdk/abi"
 )
 
@@ -40,23 +42,25 @@ type Server struct {
 	metrics *metrics.Set
 	since   time.Time
 
-	current     current         // what a reload replaces
-	loaded      *config.Config  // that of the current generation; guarded by reloading
-	reloading   sync.Mutex      // one reload at a time
-	retired     sync.WaitGroup  // generations that are being freed
-	tls         certificate     // replaced by a reload too
-	accountFile *account.File   // those of `mta account`
-	guard       *account.Guard  // who guesses stays slow over a reload
-	store       queue.Store     // the spool, or shared
-	shared      *shared.Store   // nil: the queue is not in Redis
-	limits      queue.Limits    // of all nodes together; nil: the same
-	kv          spaces          // what plugins remember: one for all generations
-	queue       *queue.Queue    //
-	mailboxes   *mailbox.Store  //
-	admin       *admin.Server   //
-	services    []service       // one for each listener kind that is served
-	socket      net.Listener    // of the operator
-	listeners   []BoundListener // in the order of the file
+	current     current          // what a reload replaces
+	loaded      *config.Config   // that of the current generation; guarded by reloading
+	reloading   sync.Mutex       // one reload at a time
+	retired     sync.WaitGroup   // generations that are being freed
+	tls         certificate      // replaced by a reload too
+	accountFile *account.File    // those of `mta account`
+	guard       *account.Guard   // who guesses stays slow over a reload
+	store       queue.Store      // the spool, or shared
+	shared      *shared.Store    // nil: the queue is not in Redis
+	limits      queue.Limits     // of all nodes together; nil: the same
+	kv          spaces           // what plugins remember: one for all generations
+	standing    *standing.Orders //
+	orders      *kv.Store        // a copy of them; nil: the queue is not in Redis
+	queue       *queue.Queue     //
+	mailboxes   *mailbox.Store   //
+	admin       *admin.Server    //
+	services    []service        // one for each listener kind that is served
+	socket      net.Listener     // of the operator
+	listeners   []BoundListener  // in the order of the file
 
 	tlsReports tlsrpt.Counts  // one for all generations
 	roots      *x509.CertPool // that next hops and policies are verified by; nil: the system's
@@ -152,6 +156,9 @@ func (s *Server) open(ctx context.Context) error {
 	if s.kv, err = s.openSpaces(); err != nil {
 		return err
 	}
+	if err := s.openStanding(ctx); err != nil {
+		return err
+	}
 	s.accountFile = account.OpenFile(filepath.Join(s.cfg.State, accountsFile), s.log)
 	s.guard = account.NewGuard()
 	s.queue = &queue.Queue{
@@ -169,6 +176,7 @@ func (s *Server) open(ctx context.Context) error {
 		Postmaster:  s.cfg.DoubleBounces(),
 		Observer:    s.metrics.Queue(),
 		Hooks:       &s.current,
+		Standing:    s.standing,
 	}
 	s.metrics.WatchQueue(s.queueState)
 	s.admin = &admin.Server{
@@ -176,7 +184,8 @@ func (s *Server) open(ctx context.Context) error {
 			Version: Version(), Go: runtime.Version(), ABI: ABIVersion(), Hostname: s.cfg.Hostname,
 			Pipeline: s.cfg.File, PID: os.Getpid(), Since: s.since,
 		},
-		Queue: s.queue, Reload: s.Reload, Status: s.status, Metrics: s.metrics.Handler, Log: s.log,
+		Queue: s.queue, Standing: s.standing, Reload: s.Reload, Status: s.status, Metrics: s.metrics.Handler, Log: s.log,
+		Observer: s.metrics.Operator(), Tokens: s.current.tokens, Verify: account.Verify,
 	}
 	return nil
 }
@@ -220,6 +229,7 @@ func (s *Server) Run(ctx context.Context, reload <-chan os.Signal) error {
 	var running sync.WaitGroup
 	running.Go(func() { s.queue.Run(queueCtx) })
 	running.Go(func() { s.kv.Run(queueCtx) })
+	running.Go(func() { s.runStanding(queueCtx) })
 
 	adminCtx, stopAdmin := context.WithCancel(context.Background())
 	defer stopAdmin()
@@ -310,7 +320,11 @@ func (s *Server) shutdown(which func(service) bool) {
 func (s *Server) close() error {
 	s.retired.Wait()
 	s.current.end(context.Background())
-	return errors.Join(s.mailboxes.Close(), s.store.Close(), s.kv.Close())
+	err := errors.Join(s.mailboxes.Close(), s.store.Close(), s.kv.Close())
+	if s.orders != nil {
+		err = errors.Join(err, s.orders.Close())
+	}
+	return err
 }
 
 // abandon frees what a Start that failed had opened.
@@ -329,6 +343,9 @@ func (s *Server) abandon(ctx context.Context) {
 	}
 	if s.kv != nil {
 		s.kv.Close()
+	}
+	if s.orders != nil {
+		s.orders.Close()
 	}
 	if s.socket != nil {
 		s.socket.Close()

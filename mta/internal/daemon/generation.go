@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/wasmta/wasmta/mta/internal/account"
+	"github.com/wasmta/wasmta/mta/internal/admin"
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/pipeline"
 	"github.com/wasmta/wasmta/mta/internal/postqueue"
@@ -20,6 +21,7 @@ type generation struct {
 	directory *account.Directory
 	deliverer mail.Deliverer
 	lane      func(*mail.Recipient) string // the next hop that the deliverer would choose
+	tokens    []admin.Token                // of operators
 	close     func(context.Context)        // frees what it holds; called once, after the last use
 
 	uses int // guarded by current.mu
@@ -132,6 +134,13 @@ func (c *current) Deliver(ctx context.Context, m *mail.Message) []mail.Result {
 	g := c.acquire()
 	defer c.release(g)
 	return g.deliverer.Deliver(ctx, m)
+}
+
+// tokens are those of operators.
+func (c *current) tokens() []admin.Token {
+	g := c.acquire()
+	defer c.release(g)
+	return g.tokens
 }
 
 // lane is the next hop of a recipient by the current ways; empty: its mailbox is

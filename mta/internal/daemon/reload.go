@@ -38,6 +38,7 @@ func (s *Server) newGeneration(ctx context.Context, cfg *config.Config) (*genera
 		directory: dir,
 		deliverer: &postqueue.Deliverer{Stages: p.queued, Local: places{dir}.account, Next: router},
 		lane:      router.Lane,
+		tokens:    tokens(cfg),
 		close: func(ctx context.Context) {
 			if err := errors.Join(endRelay(), runtime.Close(ctx)); err != nil {
 				s.log.Warn("close the old pipeline", "err", err)

@@ -14,6 +14,7 @@ import (
 type spaces interface {
 	Space(name string) host.KV
 	Run(ctx context.Context)
+	Sync() error // returns once what was written is on stable storage
 	Close() error
 }
 
@@ -39,9 +40,15 @@ type ownSpaces struct{ *kv.Store }
 
 func (m ownSpaces) Space(name string) host.KV { return m.Store.Space(name) }
 
+// Sync implements spaces.
+func (m ownSpaces) Sync() error { return m.Flush() }
+
 type sharedSpaces struct{ *kvredis.Store }
 
 func (m sharedSpaces) Space(name string) host.KV { return m.Store.Space(name) }
 
 // Run has nothing to do: all that is written is in Redis.
 func (sharedSpaces) Run(context.Context) {}
+
+// Sync has nothing to do either.
+func (sharedSpaces) Sync() error { return nil }

@@ -69,6 +69,8 @@ type Set struct {
 	relayConnections *prometheus.CounterVec
 	relayTLS         *prometheus.CounterVec
 	relayUnanswered  prometheus.Counter
+	operated         *prometheus.CounterVec
+	operatedMessages *prometheus.CounterVec
 
 	reloads *prometheus.CounterVec
 	loaded  prometheus.Gauge
@@ -117,6 +119,8 @@ func New(version string) *Set {
 	s.relayTime = s.histogram("mta_relay_attempt_seconds", "How long an attempt to relay took.", slowBuckets).WithLabelValues().(prometheus.Histogram)
 	s.relayConnections = s.counter("mta_relay_connections_total", "Connections used to relay: new ones, and those used again.", "reused")
 	s.relayTLS = s.counter("mta_relay_tls_total", "TLS with hosts that DNS named, by whose policy (tlsa, sts, no-policy-found) and what failed (a result type of RFC 8460, or none).", "policy", "failure")
+	s.operated = s.counter("mta_operator_actions_total", "What operators did, by what it was; the log says who.", "action")
+	s.operatedMessages = s.counter("mta_operator_messages_total", "Messages that it was done to.", "action")
 	s.relayUnanswered = s.counter("mta_relay_unanswered_total", "Recipients whose next hop got the whole message and did not answer: each may get it twice.").WithLabelValues()
 
 	s.reloads = s.counter("mta_reloads_total", "Reloads of the pipeline file, by result: ok or refused.", "result")

@@ -183,3 +183,16 @@ func known(o mail.Outcome) string {
 	}
 	return string(mail.Deferred)
 }
+
+// Operator is the view of what operators do.
+type Operator struct{ set *Set }
+
+// Operator returns the view of admin.
+func (s *Set) Operator() Operator { return Operator{s} }
+
+// Operated counts one thing that an operator did, and the messages that it was
+// done to. action is one of a few words.
+func (v Operator) Operated(action string, messages int) {
+	v.set.operated.WithLabelValues(action).Inc()
+	v.set.operatedMessages.WithLabelValues(action).Add(float64(messages))
+}
