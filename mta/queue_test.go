@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,8 +18,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wasmta/wasmta/mta/internal/admin"
+	"github.com/wasmta/wasmta/mta/internal/kv"
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/queue"
+	"github.com/wasmta/wasmta/mta/internal/standing"
 )
 
 // fewMessages is a queue of a few entries.
@@ -72,6 +75,21 @@ func (q *fewMessages) Operate(ctx context.Context, o queue.Order) (queue.Change,
 	return c, nil
 }
 
+func (q *fewMessages) Survey(ctx context.Context, _ queue.Filter, by queue.Grouping, _ int) (*queue.Survey, error) {
+	groups := []queue.Group{{Name: "hamburger.edu", Count: len(*q)}, {Count: 1}}
+	return &queue.Survey{By: by, Messages: len(*q), Total: queue.Group{Count: len(*q) + 1}, Groups: groups}, nil
+}
+
+func (q *fewMessages) Lanes() []queue.LaneStatus {
+	now := time.Now()
+	return []queue.LaneStatus{
+		{Lane: "hamburger.edu", State: queue.LaneDown, Limit: 1, Since: now.Add(-time.Hour - time.Second), Until: now.Add(5*time.Minute + time.Second), Reason: "451 4.4.1 connect: timed \x1bout"},
+		{State: queue.LaneOpen, Active: 2, Limit: 50},
+	}
+}
+
+func (q *fewMessages) LanesOf(*queue.Entry) []string { return []string{"hamburger.edu"} }
+
 func envelope(from mail.Path, to ...string) mail.Envelope {
 	e := mail.Envelope{ReversePath: from}
 	for _, local := range to {
@@ -95,7 +113,11 @@ func startQueue(t *testing.T, q admin.Queue) string {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	s := &admin.Server{Queue: q, Log: slog.New(slog.DiscardHandler)}
+	orders := &standing.Orders{KV: kv.NewMemory(kv.Options{}).Space(standing.Space), Log: slog.New(slog.DiscardHandler)}
+	if err := orders.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s := &admin.Server{Queue: q, Standing: orders, Log: slog.New(slog.DiscardHandler)}
 	go func() { ended <- s.Serve(ctx, l, s.Operator()) }()
 	t.Cleanup(func() {
 		cancel()
@@ -171,7 +193,7 @@ func TestQueueCommands(t *testing.T) {
 	}{
 		{"a filter", "list --older 2d", 0, "B2", ""},
 		{"a filter that finds nothing", "list --from nobody@*", 0, "", "no messages"},
-		{"JSON lines", "list --json --state held", 0, `{"queue_id":"B2","state":"held",`, ""},
+		{"JSON lines", "list --json --state held", 0, `{"queue_name":"hold","queue_id":"B2",`, ""},
 		{"a limit", "list --json --limit 1", 0, `"A1"`, ""},
 		{"no command is list", "--state held", 0, "B2", ""},
 		{"a state that is none", "list --state gone", 2, "", "--state must be one of"},
@@ -191,6 +213,33 @@ func TestQueueCommands(t *testing.T) {
 		{"drop", "drop B2", 0, "1 dropped\n", ""},
 		{"drop as JSON", "drop B2 --json", 0, `{"changed":1}`, ""},
 		{"drop nothing", "drop", 2, "", "--all"},
+		{"try it first", "drop --all --dry-run", 0, "A1", ""},
+		{"filter by next hop", "list --next-hop nobody", 0, "", "no messages"},
+		{"some of which are under way", "retry --from *@pizza.it", 0, "0 due now\n", "1 left alone: an attempt is under way"},
+		{"hold", "hold A1 --because spam", 0, "1 held\n", ""},
+		{"release", "release --state held", 0, "1 released\n", ""},
+		{"reroute", "reroute A1 --via smtp://192.0.2.7:25", 0, "1 rerouted, and due now\n", ""},
+		{"reroute by the file", "reroute A1 --via routes", 0, "1 rerouted", ""},
+		{"reroute to nowhere", "reroute A1", 2, "", "missing flags: --via"},
+		{"reroute to what is none", "reroute A1 --via nonsense://x", 2, "", "or write routes"},
+		{"bounce", "bounce A1 --because left", 0, "1 returned\n", ""},
+		{"flush", "flush", 0, "2 due now\n", ""},
+		{"flush some", "flush --to dave@*", 0, "1 due now\n", ""},
+		{"stats", "stats", 0, "hamburger.edu", ""},
+		{"stats by reason", "stats --by reason", 0, "REASON", ""},
+		{"stats by what is none", "stats --by weather", 2, "", "--by must be one of"},
+		{"stats as JSON", "stats --json", 0, `"by":"next_hop"`, ""},
+		{"lanes", "lanes", 0, "hamburger.edu  down", ""},
+		{"why it waits", "show A1", 0, "hamburger.edu has been down for 1h", ""},
+		{"no rules", "rule", 0, "", "no rules"},
+		{"a rule", "rule add crepes --domain crepes.fr --because wait", 0, "rule crepes is in force\n", ""},
+		{"a rule about everything", "rule add all", 1, "", "a rule needs a sender, a recipient or a domain"},
+		{"a rule that is not there", "rule remove crepes", 1, "", "crepes: "},
+		{"nobody is suppressed", "suppress", 0, "", "nobody is suppressed"},
+		{"suppress", "suppress add bob@hamburger.edu --for 30d", 0, "nothing goes to bob@hamburger.edu any more\n", ""},
+		{"suppress what is none", "suppress add @", 1, "", "neither an address nor a domain"},
+		{"allow who is not there", "suppress remove bob@hamburger.edu", 1, "", "bob@hamburger.edu: "},
+		{"elsewhere without a token", "--server https://mail.crepes.fr list", 2, "", "MTA_TOKEN"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -217,5 +266,50 @@ func TestQueueWithoutAServerSaysHowToStartOne(t *testing.T) {
 	code, _, stderr := queueCommand(t, file, "list")
 	if want := "start it with `mta --pipeline " + file + "`"; code != 1 || !strings.Contains(stderr, want) {
 		t.Errorf("code %d: %s, want %s", code, stderr, want)
+	}
+}
+
+func TestQueueRulesAndSuppressions(t *testing.T) {
+	file := startQueue(t, someMessages())
+	for _, step := range []struct{ args, stdout, stderr string }{
+		{"rule add crepes --domain crepes.fr --because wait", "rule crepes is in force", ""},
+		{"rule list", "crepes  *     *   crepes.fr", ""},
+		{"rule list --json", `"held":"hold rule crepes: wait"`, ""},
+		{"rule remove crepes --release", "rule crepes is removed\n0 released", ""},
+		{"suppress add bob@hamburger.edu --because left", "nothing goes to bob@hamburger.edu", ""},
+		{"suppress list", "bob@hamburger.edu  -", ""},
+		{"suppress list --json", `"address":"bob@hamburger.edu"`, ""},
+		{"suppress remove bob@hamburger.edu", "mail goes to bob@hamburger.edu again", ""},
+		{"suppress list", "", "nobody is suppressed"},
+	} {
+		code, stdout, stderr := queueCommand(t, file, strings.Fields(step.args)...)
+		if code != 0 || !strings.Contains(stdout, step.stdout) || !strings.Contains(stderr, step.stderr) {
+			t.Errorf("%s: code %d\n%s%s", step.args, code, stdout, stderr)
+		}
+	}
+}
+
+// Scripts that read `postqueue -j` read this, too.
+func TestQueueListReadsAsPostfix(t *testing.T) {
+	file := startQueue(t, someMessages())
+	_, stdout, _ := queueCommand(t, file, "list", "--json")
+	python := exec.Command("python3", "-c", `
+import sys, json
+for line in sys.stdin:
+    m = json.loads(line)
+    for r in m["recipients"]:
+        print(m["queue_name"], m["queue_id"], m["message_size"], m["sender"], r["address"], r.get("delay_reason", ""))
+`)
+	python.Stdin = strings.NewReader(stdout)
+	out, err := python.Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skip("no python3")
+	}
+	want := "deferred A1 4096 alice@crepes.fr bob@hamburger.edu 451 4.3.0 Try \x1b[31magain\n" +
+		"deferred A1 4096 alice@crepes.fr carol@hamburger.edu \n" +
+		"hold B2 100 MAILER-DAEMON dave@hamburger.edu \n" +
+		"active C3 5242880 erin@pizza.it bob@hamburger.edu \n"
+	if string(out) != want || err != nil {
+		t.Errorf("got %q, %v\nwant %q", out, err, want)
 	}
 }
