@@ -5,7 +5,6 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -62,8 +61,7 @@ type Server struct {
 	socket      net.Listener     // of the operator
 	listeners   []BoundListener  // in the order of the file
 
-	tlsReports tlsrpt.Counts  // one for all generations
-	roots      *x509.CertPool // that next hops and policies are verified by; nil: the system's
+	tlsReports tlsrpt.Counts // one for all generations
 
 	selfOnce sync.Once
 	self     func(netip.AddrPort) bool // made at the first attempt, when all listeners are bound

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"path/filepath"
 	"sync"
@@ -26,7 +25,7 @@ func (s *Server) newRelay(cfg *config.Config) (r *relay.Relay, end func() error)
 		Hostname: cfg.Hostname, Messages: messages(cfg), Log: s.log, Observer: s.metrics.Relay(),
 		Timeouts: timeouts(c), Connect: min(c.Timeout, relay.DefaultConnect), Self: s.isSelf,
 		MaxConnections: c.Connections, Prefer: family(c.IP), VERP: c.VERP, NoBinary: c.BinaryMIME == "off",
-		Default: relay.Security(c.TLS), STSTest: c.MTASTS == "testing", Reports: &s.tlsReports, TLS: &tls.Config{RootCAs: s.roots},
+		Default: relay.Security(c.TLS), STSTest: c.MTASTS == "testing", Reports: &s.tlsReports,
 	}
 	if server := dnsServer(cfg); server != nil {
 		r.Resolver = server
@@ -56,7 +55,7 @@ func (s *Server) newRelay(cfg *config.Config) (r *relay.Relay, end func() error)
 // newPolicies is the cache of MTA-STS policies, over a restart too.
 func (s *Server) newPolicies(cfg *config.Config) *sts.Cache {
 	server := dnsServer(cfg)
-	o := sts.Options{Dir: filepath.Join(cfg.State, "mta-sts"), Client: sts.NewClient(server, s.roots), Log: s.log}
+	o := sts.Options{Dir: filepath.Join(cfg.State, "mta-sts"), Client: sts.NewClient(server, nil), Log: s.log}
 	if server != nil {
 		o.LookupTXT = server.LookupTXT
 	}

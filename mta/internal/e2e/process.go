@@ -64,8 +64,9 @@ func Root(t testing.TB) string {
 
 // A Server is a running mta.
 type Server struct {
-	Dir  string // holds pipeline.yaml and var
-	File string // pipeline.yaml
+	Dir  string   // holds pipeline.yaml and var
+	File string   // pipeline.yaml
+	Env  []string // beside that of the test
 
 	t    testing.TB
 	cmd  *exec.Cmd
@@ -147,6 +148,7 @@ func (s *Server) launch() {
 	s.t.Helper()
 	cmd := exec.Command(Binary(s.t), "--pipeline", s.File)
 	cmd.Dir = s.Dir
+	cmd.Env = append(os.Environ(), s.Env...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		s.t.Fatal(err)
