@@ -227,14 +227,10 @@ func (c *smtpClient) sendTo(h *hop) {
 	c.say(250, "From: alice@hamburger.edu\r\n%sSubject: pickles\r\n\r\nHow about them?\r\n.", h.header)
 }
 
-// check waits for what became of the message of h.
+// check waits for what became of the message of h, and looks where it is.
 func (h *hop) check(t *testing.T, s *Server, w *world) {
-	e := s.Wait("the result of "+h.address(), func(e Event) bool {
-		return e.Str("rcpt") == h.address() && (e.Msg() == "relayed" || e.Msg() == "deferred" || e.Msg() == "bounced")
-	})
-	if got, want := e.Msg()+" "+e.Str("reply"), h.in(h.want, false); !strings.HasPrefix(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
+	t.Helper()
+	h.checkEvent(t, s)
 	got := w.arrivedAt(h.address())
 	switch {
 	case h.at == "" && len(got) != 0:
@@ -243,6 +239,17 @@ func (h *hop) check(t *testing.T, s *Server, w *world) {
 		t.Errorf("arrived: %+v, want one at %s", got, h.at)
 	case h.at != "" && got[0].options.RequireTLS != strings.Contains(h.said, "REQUIRETLS"):
 		t.Errorf("MAIL came with %+v", got[0].options)
+	}
+}
+
+// checkEvent waits for what the log says of the message of h.
+func (h *hop) checkEvent(t *testing.T, s *Server) {
+	t.Helper()
+	e := s.Wait("the result of "+h.address(), func(e Event) bool {
+		return e.Str("rcpt") == h.address() && (e.Msg() == "relayed" || e.Msg() == "deferred" || e.Msg() == "bounced")
+	})
+	if got, want := e.Msg()+" "+e.Str("reply"), h.in(h.want, false); !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
