@@ -72,17 +72,23 @@ type idleConn struct {
 }
 
 // place takes one of most places for a connection, if need be that of the one
-// that has waited longest. It is given back by calling release, once or more.
+// that has waited longest, which ends without QUIT: a peer that is slow to answer
+// that would have both open. It is given back by calling release, once or more.
 func (p *pool) place(most int) (release func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for !p.closed && p.open >= most && p.ages.Len() > 0 {
+		c := p.take(p.ages.Front())
+		c.timer.Stop()
+		p.mu.Unlock() // which giving its place back needs
+		c.Abort()
+		p.mu.Lock()
+	}
 	switch {
 	case p.closed:
 		return nil, errClosed
-	case p.open >= most && p.ages.Len() == 0:
-		return nil, ErrBusy
 	case p.open >= most:
-		p.evict()
+		return nil, ErrBusy
 	}
 	p.open++
 	return sync.OnceFunc(func() {
@@ -92,7 +98,8 @@ func (p *pool) place(most int) (release func(), err error) {
 	}), nil
 }
 
-// evict closes the connection that has waited longest. p.mu is held.
+// evict closes the connection that has waited longest, in the background; it has
+// its place until then. p.mu is held.
 func (p *pool) evict() {
 	c := p.take(p.ages.Front())
 	c.timer.Stop()

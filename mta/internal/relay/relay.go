@@ -87,15 +87,21 @@ type Relay struct {
 	// Dial connects; nil is net.Dialer's.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	Timeouts       smtpc.Timeouts
-	Connect        time.Duration // for one address
-	Idle           time.Duration // that a connection waits for its next message
-	MaxRecipients  int           // of one transaction
-	MaxMessages    int           // of one connection
-	MaxHosts       int           // tried of one MX list
-	MaxAddresses   int           // tried in one attempt
-	MaxIdle        int           // connections that wait for their next message, to all next hops
-	MaxConnections int           // to all next hops
+	Timeouts      smtpc.Timeouts
+	Connect       time.Duration // for one address
+	Idle          time.Duration // that a connection waits for its next message
+	MaxRecipients int           // of one transaction
+	MaxMessages   int           // of one connection
+	MaxHosts      int           // tried of one MX list
+	MaxAddresses  int           // tried in one attempt
+	MaxIdle       int           // connections that wait for their next message, to all next hops
+
+	// MaxConnections is to all next hops. One is open from before it connects
+	// until it is closed, so a next hop that goes silent keeps the places it
+	// has for as long as Connect or the one of Timeouts that it is in, and then
+	// Quit: with no more attempts at it than the queue makes at once, others
+	// keep the rest.
+	MaxConnections int
 
 	// Messages is how many one connection carries at most, where that is not
 	// MaxMessages, by what Lane calls the next hop. Zero: MaxMessages. It may be nil.
