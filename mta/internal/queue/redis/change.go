@@ -24,7 +24,7 @@ func (s *Store) Update(ctx context.Context, e *queue.Entry) error {
 		return fmt.Errorf("encode %s: %w", e.ID, err)
 	}
 	_, err = s.run(ctx, updateScript, e.ID.Shard(), zero, "",
-		string(e.ID), token(e.Lease.Token), record, s.due(e, time.Now()), flag(e.Held != ""), e.Lane)
+		string(e.ID), token(e.Lease.Token), record, s.due(e, time.Now()), yes(e.Held != ""), e.Lane)
 	return err
 }
 
@@ -47,7 +47,7 @@ func (s *Store) Replace(ctx context.Context, e *queue.Entry, content mail.Conten
 	if err != nil {
 		return err
 	}
-	own := []any{string(e.ID), token(e.Lease.Token), flag(gone), len(more)}
+	own := []any{string(e.ID), token(e.Lease.Token), yes(gone), len(more)}
 	return s.together(ctx, replaceScript, shard, append(own, args...), more, stored)
 }
 
@@ -73,7 +73,7 @@ func (s *Store) Conclude(ctx context.Context, e *queue.Entry, more []queue.Depos
 	if err != nil {
 		return err
 	}
-	own := []any{string(e.ID), token(e.Lease.Token), record, s.due(e, now), flag(e.Held != ""), e.Lane, flag(gone), len(more)}
+	own := []any{string(e.ID), token(e.Lease.Token), record, s.due(e, now), yes(e.Held != ""), e.Lane, yes(gone), len(more)}
 	return s.together(ctx, concludeScript, shard, append(own, args...), more, stored)
 }
 

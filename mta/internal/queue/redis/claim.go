@@ -106,10 +106,11 @@ func (c *claim) recover(ctx context.Context) {
 // round claims what is earliest of all that is named; over says that there is no
 // more.
 func (c *claim) round(ctx context.Context) (over bool) {
+	only := c.current != nil
 	v := c.look(ctx)
 	chosen := map[int][]named{}
 	left := c.left
-	over = true
+	over = !only // after one lane there are the others
 	var blocked []any
 	for _, lane := range v.order() {
 		r := c.lanes[lane]
@@ -142,8 +143,8 @@ func (c *claim) round(ctx context.Context) (over bool) {
 			break
 		}
 	}
-	if len(v.lanes) == 0 && c.current != nil {
-		c.current, over = nil, false
+	if len(v.lanes) == 0 {
+		c.current = nil
 	}
 	c.take(ctx, chosen)
 	c.pace(ctx, blocked)

@@ -34,7 +34,10 @@ func (s *Store) PutAll(ctx context.Context, deposits []queue.Deposit) error {
 	if err != nil {
 		return err
 	}
-	return s.together(ctx, putScript, shard, append([]any{len(deposits)}, args...), deposits, stored)
+	if len(deposits) == 1 && stored[0].kind != inChunks {
+		return s.together(ctx, putScript, shard, args, deposits, stored)
+	}
+	return s.together(ctx, putAllScript, shard, append([]any{len(deposits)}, args...), deposits, stored)
 }
 
 // notStored removes what is left of deposits that are not in the queue, and
@@ -113,7 +116,7 @@ func (s *Store) fields(e *queue.Entry, p parcel, until, now time.Time, version u
 		v = fmt.Sprint(version)
 	}
 	return []any{
-		string(e.ID), record, s.due(e, now), flag(e.Held != ""), e.Lane, s.from(until, now),
+		string(e.ID), record, s.due(e, now), yes(e.Held != ""), e.Lane, s.from(until, now),
 		p.size, p.kind, p.body, p.chunks, v,
 	}, nil
 }
@@ -126,7 +129,7 @@ func (s *Store) due(e *queue.Entry, now time.Time) string {
 	return s.from(e.Due, now)
 }
 
-func flag(b bool) string {
+func yes(b bool) string {
 	if b {
 		return "1"
 	}

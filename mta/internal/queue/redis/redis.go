@@ -5,7 +5,7 @@
 // Every change is one script, which is atomic, and carries an operation ID, so
 // that asking again after a lost answer changes nothing twice. An entry's shard,
 // by [mail.QueueID.Shard], is its keys' hash tag, {q0} to {q31}, so that a
-// Cluster spreads them. lua/lib.lua has the table of all keys.
+// Cluster spreads them. lua/core.lua has the table of all keys.
 //
 // Times of the queue are the server's: a lease, and the wait until an entry is
 // due, are handed over as how long they are by the caller's clock, and counted by

@@ -16,7 +16,7 @@ import (
 	"github.com/wasmta/wasmta/mta/internal/queue"
 )
 
-// A script is one of lua/, with what all of them share before it.
+// A script is one of lua/, with what it shares with others before it.
 type script struct {
 	name   string
 	source string
@@ -28,7 +28,14 @@ type script struct {
 var sources embed.FS
 
 func newScript(name string, change bool) *script {
-	text := source("lib") + source(name)
+	return composed(name, change, "core", "lib", name)
+}
+
+func composed(name string, change bool, parts ...string) *script {
+	text := ""
+	for _, part := range parts {
+		text += source(part)
+	}
 	sum := sha1.Sum([]byte(text)) // what Redis names scripts by
 	return &script{name, text, hex.EncodeToString(sum[:]), change}
 }
@@ -42,7 +49,8 @@ func source(name string) string {
 }
 
 var (
-	putScript      = newScript("put", true)
+	putScript      = composed("put", true, "core", "put")
+	putAllScript   = newScript("putall", true)
 	replaceScript  = newScript("replace", true)
 	concludeScript = newScript("conclude", true)
 	updateScript   = newScript("update", true)

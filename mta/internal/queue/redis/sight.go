@@ -19,15 +19,13 @@ type named struct {
 type sight struct {
 	lanes   map[string]*seen
 	horizon int64 // before then there is no lane that was not named
-	cut     []int // shards with more lanes than they named
 }
 
 // seen is what was named of one lane.
 type seen struct {
 	head    int64
 	entries []named
-	horizon int64 // up to then there is no entry that was not named
-	shards  []int
+	more    bool // than those
 }
 
 func newSight() *sight {
@@ -42,7 +40,6 @@ func (v *sight) add(shard int, a answer) {
 		f, _ := field.([]any)
 		if len(f) == 2 && text(f[1]) != "" && text(f[1]) != "1" {
 			v.horizon = min(v.horizon, number(f[1])-a.now)
-			v.cut = append(v.cut, shard)
 			continue
 		}
 		if len(f) >= 4 {
@@ -54,23 +51,19 @@ func (v *sight) add(shard int, a answer) {
 func (v *sight) lane(name string) *seen {
 	l := v.lanes[name]
 	if l == nil {
-		l = &seen{head: math.MaxInt64, horizon: math.MaxInt64}
+		l = &seen{head: math.MaxInt64}
 		v.lanes[name] = l
 	}
 	return l
 }
 
 func (l *seen) add(shard int, now int64, more bool, fields []any) {
-	due := int64(0)
 	for i := 0; i+1 < len(fields); i += 2 {
-		due = number(fields[i+1]) - now
+		due := number(fields[i+1]) - now
 		l.entries = append(l.entries, named{mail.QueueID(text(fields[i])), shard, due})
 		l.head = min(l.head, due)
 	}
-	if more {
-		l.horizon = min(l.horizon, due)
-	}
-	l.shards = append(l.shards, shard)
+	l.more = l.more || more
 }
 
 // order is the lanes by their earliest.
@@ -85,32 +78,19 @@ func (v *sight) order() []string {
 	return names
 }
 
-// known are the entries of a lane, in order, before which there are none that were
-// not named.
+// known are the entries of a lane that were named, in order. Of each shard they are
+// its earliest; where one has more, those are later than what it named, but not
+// always than what others did. To have all of them in order would take an exchange
+// for each lane.
 func (v *sight) known(name string) []named {
 	l := v.lanes[name]
-	horizon := l.horizon
-	if v.hidden(l) {
-		horizon = min(horizon, v.horizon)
-	}
 	slices.SortFunc(l.entries, func(a, b named) int {
 		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.id, b.id))
 	})
-	for i, e := range l.entries {
-		if e.due > horizon {
-			return l.entries[:i]
-		}
-	}
 	return l.entries
 }
 
-// more tells whether there may be more of a lane than is known.
-func (v *sight) more(name string) bool {
-	l := v.lanes[name]
-	return l.horizon < math.MaxInt64 || v.hidden(l)
-}
-
-// hidden tells whether a shard that left out lanes may have left out this one.
-func (v *sight) hidden(l *seen) bool {
-	return slices.ContainsFunc(v.cut, func(shard int) bool { return !slices.Contains(l.shards, shard) })
-}
+// more tells whether there is more of a lane than was named, which is worth asking
+// for. Where there are so many lanes that not all were named it is left to another
+// claim.
+func (v *sight) more(name string) bool { return v.horizon == math.MaxInt64 && v.lanes[name].more }

@@ -23,7 +23,9 @@ func open(t testing.TB, o Options, dir string) *Store {
 }
 
 func suite(t *testing.T, o Options) {
-	queuetest.Run(t, func(t testing.TB, dir string) queue.Store { return open(t, o, dir) })
+	opener := func(t testing.TB, dir string) queue.Store { return open(t, o, dir) }
+	queuetest.Run(t, opener)
+	queuetest.RunLanes(t, opener)
 }
 
 func TestSingle(t *testing.T) {

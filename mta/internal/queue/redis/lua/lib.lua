@@ -1,96 +1,4 @@
--- What all scripts share; it stands before each of them.
---
--- KEYS[1] is what the keys of a shard begin with, such as mta:{q7}. They are all
--- in one slot, and made from it here: which lanes and entries a script gets to is
--- known only once it runs.
---
---   :m        hash: what the shard is (epoch), n:NODE how many changes a node
---             made, the last token, the last time, since when it is there
---   :e:ID     hash: an entry; see below
---   :c:ID:…   strings: the chunks of a content that is too large for the hash
---   :i        sorted set: all IDs, in their order
---   :d:LANE   sorted set: what of a lane waits, by when it is due
---   :l        sorted set: lanes, by when there is something to claim of them
---   :b        sorted set: lanes that are not to be looked at, by until when
---   :x        sorted set: what is leased, by the end of the lease
---   :h        sorted set: what is held, by the end of its lease, or 0
---   :n        sorted set: lanes, by how many entries they have
---   :g:ID     string with an expiry: an entry that is gone, or must never be
---   :k        hash: the last claim of each node
---   :r        sorted set: nodes that are putting back entries, and until when
---   :f        set: files of contents that can be removed
---   :o:OP     string with an expiry: what an operation on several entries answered
---   :p:LANE   hash: the places that nodes have at a next hop
---   :t:LANE   hash: how many messages may go there now
---
--- An entry has the fields r (record), d (due), p (the operation that put it),
--- and, where they say something, l (lane), t (token of its lease), u (until),
--- v (token that the record was written under), h (1: held), o (the operation
--- that changed it last), z (size), k (what c is: i the content, c the prefix of n
--- chunks, f the name of a file), c, n.
---
--- Times are microseconds. ARGV begins with the node, the epoch and the number of
--- its own changes that it knows of, the time or nothing (then it is the server's,
--- and times are relative to it), and the operation, which is the same when a call
--- is repeated.
-local P, call = KEYS[1], redis.call
-local node, op, clock = ARGV[1], ARGV[5], ARGV[4]
-local A = 5 -- arguments before those of a script
-local M = P .. ':m'
-
-local function int(n) return string.format('%.0f', n) end
-local function num(s) return tonumber(s or '0') or 0 end
-
-local meta = call('HMGET', M, 'epoch', 'n:' .. node, 'token', 'last', 'skew', 'since')
-local epoch, seq = meta[1], num(meta[2])
-if ARGV[2] ~= '' and (ARGV[2] ~= epoch or seq < num(ARGV[3])) then
-  return {'EMPTIED', epoch or '', int(seq), '0'}
-end
-
--- The shard's clock never goes back: if the server's does, the difference is kept.
-local T = call('TIME')
-local wall = T[1] * 1000000 + T[2]
-local skew, now = num(meta[5]), num(clock)
-if clock == '' then
-  now = wall + skew
-  if now < num(meta[4]) then
-    skew = skew + num(meta[4]) - now
-    now = num(meta[4])
-  end
-end
-local function at(x)
-  if clock == '' then return now + num(x) end
-  return num(x)
-end
-
--- Tokens follow the clock, so that they grow even if the shard is set back.
-local token = math.max(num(meta[3]), wall)
-local function lease()
-  token = token + 1
-  return int(token)
-end
-
-local function reply(status, ...)
-  return {status, epoch or '', int(seq), int(now), ...}
-end
-
--- commit counts a change. A script that changed anything ends with it.
-local function commit()
-  seq = seq + 1
-  local set = {'HSET', M, 'n:' .. node, int(seq), 'token', int(token)}
-  local function also(k, v) set[#set + 1] = k; set[#set + 1] = v end
-  if clock == '' then also('last', int(now)) end
-  if skew ~= num(meta[5]) then also('skew', int(skew)) end
-  if not epoch then
-    epoch = op
-    also('epoch', epoch)
-    if clock == '' then also('since', int(now)) end
-  end
-  call(unpack(set))
-end
-
-local function E(id) return P .. ':e:' .. id end
-local function D(lane) return P .. ':d:' .. lane end
+-- What scripts share that do more than one thing with entries.
 
 -- look sets when there is something to claim of a lane.
 local function look(lane)
@@ -100,13 +8,7 @@ local function look(lane)
     return
   end
   local open = num(call('ZSCORE', P .. ':b', lane))
-  call('ZADD', P .. ':l', int(math.max(num(first[2]), open)), lane)
-end
-
-local function schedule(id, lane, due)
-  call('ZADD', D(lane), int(due), id)
-  local open = num(call('ZSCORE', P .. ':b', lane))
-  call('ZADD', P .. ':l', 'LT', int(math.max(due, open)), lane)
+  call('ZADD', P .. ':l', math.max(num(first[2]), open), lane)
 end
 
 local function unschedule(id, lane)
@@ -178,6 +80,7 @@ end
 
 -- whole tells whether all chunks of a new content are there.
 local function whole(e)
+  if e.k ~= 'c' then return true end
   local all = true
   chunks(e.id, e.k, e.c, e.n, function(key) all = all and call('EXISTS', key) == 1 end)
   return all
@@ -186,7 +89,7 @@ end
 -- keep writes a new entry and returns the token of its lease, or 0.
 local function keep(e)
   local due, held = at(e.d), e.h
-  local set = {'HSET', E(e.id), 'r', e.r, 'd', int(due), 'p', op, 'z', e.z, 'k', e.k, 'c', e.c}
+  local set = {'HSET', E(e.id), 'r', e.r, 'd', due, 'p', op, 'z', e.z, 'k', e.k, 'c', e.c}
   local function also(k, v) set[#set + 1] = k; set[#set + 1] = v end
   local t, ends = '0', nil
   if e.u ~= '' then
@@ -206,23 +109,12 @@ local function keep(e)
   return t
 end
 
--- occupied tells what stands against a new entry: nothing, 'DONE' if this very
--- operation put it, or the status to answer.
-local function occupied(e)
-  local p = call('HGET', E(e.id), 'p')
-  if p then return p == op and 'DONE' or 'EXISTS' end
-  local g = call('GET', P .. ':g:' .. e.id)
-  if g == op then return 'DONE' end
-  if g == 'refused' then return 'REFUSED' end
-  return nil
-end
-
 -- admit checks n entries from an argument on; the status is nil if all can be
 -- put, and 'DONE' if they were.
 local function admit(first, n)
   for k = 0, n - 1 do
     local e = entry(first + k * WIDTH)
-    local status = occupied(e)
+    local status = occupied(e.id)
     if status then return status end
     if not whole(e) then return 'CHUNKS' end
   end

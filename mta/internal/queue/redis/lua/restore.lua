@@ -7,7 +7,7 @@ local old = load(e.id)
 if old and (old.p == op or num(old.v) >= num(e.v) or num(old.t) > num(e.v)) then return reply('OK', '0') end
 if not whole(e) then return reply('CHUNKS') end
 if old then forget(e.id, old); call('DEL', P .. ':g:' .. e.id) end
-token = math.max(token, num(e.v))
+token, leased = math.max(token, num(e.v)), true
 keep(e)
 commit()
 return reply('OK', '1')
