@@ -78,8 +78,8 @@ func (s *Store) storeChunks(ctx context.Context, p parcel, content mail.Content)
 	for {
 		got, err := io.ReadFull(r, buf)
 		if got > 0 {
-			if err := s.client.Set(ctx, s.chunk(p.id, p.body, n), buf[:got], chunkLife).Err(); err != nil {
-				return n, away("", err)
+			if err := s.setChunk(ctx, s.chunk(p.id, p.body, n), buf[:got]); err != nil {
+				return n, err
 			}
 			n++
 			total += int64(got)
@@ -89,6 +89,19 @@ func (s *Store) storeChunks(ctx context.Context, p parcel, content mail.Content)
 			return n, p.check(total)
 		case err != nil:
 			return n, err
+		}
+	}
+}
+
+// setChunk writes one; twice is as good as once.
+func (s *Store) setChunk(ctx context.Context, key string, octets []byte) error {
+	for try := 1; ; try++ {
+		err := s.client.Set(ctx, key, octets, chunkLife).Err()
+		if err == nil {
+			return nil
+		}
+		if try == maxTries || !lost(err) {
+			return away("", err)
 		}
 	}
 }

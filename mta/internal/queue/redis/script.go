@@ -90,19 +90,23 @@ func (s *Store) run(ctx context.Context, sc *script, shard int, now time.Time, o
 	if op == "" {
 		op = s.newOp()
 	}
+	doubt := false // it was sent, and may have been done
 	for try := 1; ; try++ {
 		reply, err := s.send(ctx, &call{script: sc, shard: shard, args: s.arguments(shard, now, op, args)})
 		if err == nil {
 			return s.answered(shard, reply)
 		}
+		doubt = doubt || lost(err)
 		if try < maxTries && ctx.Err() == nil && (lost(err) || moved(err)) {
 			continue
 		}
-		what := ""
-		if sc.change {
-			what = sc.name
+		switch {
+		case !sc.change:
+			return answer{}, away("", err)
+		case doubt: // whatever the last try says
+			return answer{}, &UnknownError{sc.name, err}
 		}
-		return answer{}, away(what, err)
+		return answer{}, away(sc.name, err)
 	}
 }
 

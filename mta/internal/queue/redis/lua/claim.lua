@@ -31,8 +31,8 @@ for i = A + 4, #ARGV do
   local e = load(id)
   if e and not e.h and not (e.t and e.u > now) and num(e.d) <= now and (size == 0 or size < limit) then
     local t = lease()
+    call('ZREM', D(e.l), id) -- first, for Redis lets a script go on that began with this, be its memory full
     call('HSET', E(id), 't', t, 'u', ends)
-    call('ZREM', D(e.l), id)
     call('ZADD', P .. ':x', ends, id)
     lanes[e.l] = true
     note[#note + 1] = id

@@ -6,10 +6,11 @@ local e = load(id)
 if not e or e.t ~= t then return reply('LEASE') end
 local status = admit(others, n)
 if status then return reply(status) end
-local tokens = keepAll(others, n)
+-- What makes room comes first: Redis lets a script go on that began with that, be
+-- its memory full.
 if gone then
   forget(id, e)
 else
   renew(id, e, ARGV[A + 3], ARGV[A + 4], ARGV[A + 5] == '1', ARGV[A + 6], t)
 end
-return finish(tokens)
+return finish(keepAll(others, n))

@@ -2,9 +2,8 @@
 -- they may be.
 for i = A + 1, #ARGV, 2 do
   local lane = ARGV[i]
-  if ARGV[i + 1] == '' then
-    call('ZREM', P .. ':b', lane)
-  else
+  call('ZREM', P .. ':b', lane)
+  if ARGV[i + 1] ~= '' then
     call('ZADD', P .. ':b', int(at(ARGV[i + 1])), lane)
   end
   look(lane)
