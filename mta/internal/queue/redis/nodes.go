@@ -27,8 +27,14 @@ var (
 func (s *Store) Run(ctx context.Context) {
 	ticker := time.NewTicker(s.o.Heartbeat)
 	defer ticker.Stop()
+	var swept time.Time
 	for {
 		s.beat(ctx)
+		s.unlinkReleased(ctx)
+		if time.Since(swept) > sweepEvery {
+			s.sweepContents(ctx, time.Now().Add(-orphanAge))
+			swept = time.Now()
+		}
 		select {
 		case <-ctx.Done():
 			s.resign()
@@ -54,7 +60,6 @@ func (s *Store) beat(ctx context.Context) {
 		}
 		return err
 	})
-	s.unlinkReleased(ctx)
 }
 
 // resign has the other nodes take over at once.
@@ -120,25 +125,4 @@ func (s *Store) scheduled() []int {
 		}
 	}
 	return out
-}
-
-// unlinkReleased removes files of contents whose entries are gone.
-func (s *Store) unlinkReleased(ctx context.Context) {
-	if s.o.Contents == "" {
-		return
-	}
-	const most = 100 // in a heartbeat, of a shard
-	s.each(s.scheduled(), func(shard int) error {
-		key := s.key(shard) + ":f"
-		names, err := s.client.SRandMemberN(ctx, key, most).Result()
-		if err != nil || len(names) == 0 {
-			return err
-		}
-		gone := make([]any, len(names))
-		for i, name := range names {
-			s.unlink(name)
-			gone[i] = name
-		}
-		return s.client.SRem(ctx, key, gone...).Err()
-	})
 }

@@ -72,8 +72,8 @@ type Options struct {
 	Durability Durability // what Redis has to promise
 	Replicas   int        // how many have to have a change before it is acknowledged
 
-	// Contents is a folder that all nodes share, for contents over ContentLimit
-	// octets. Without one those go to Redis in chunks.
+	// Contents is a folder that all nodes share, and no other queue, for contents
+	// over ContentLimit octets. Without one those go to Redis in chunks.
 	Contents     string
 	ContentLimit int64
 
