@@ -5,7 +5,21 @@
 // Every change is one script, which is atomic, and carries an operation ID, so
 // that asking again after a lost answer changes nothing twice. An entry's shard,
 // by [mail.QueueID.Shard], is its keys' hash tag, {q0} to {q31}, so that a
-// Cluster spreads them. lua/core.lua has the table of all keys.
+// Cluster spreads them. After PREFIX:{qN} come
+//
+//	:m                      what the shard is, and how many changes each node made
+//	:e:ID                   an entry
+//	:c:ID:…                 its content, in chunks, if that is too large for it
+//	:i                      all IDs
+//	:d:LANE :l :b           what waits, by lane and due time
+//	:x :h                   what is leased, and what is held
+//	:n                      how many entries lanes have
+//	:g:ID :o:OP :k          what was answered, for calls that are repeated
+//	:r                      nodes that put back entries
+//	:f                      files of contents to be removed
+//	:p:LANE :t:LANE         places, and messages that may go
+//
+// and PREFIX:nodes has the nodes that live. lua/core.lua tells of their fields.
 //
 // Times of the queue are the server's: a lease, and the wait until an entry is
 // due, are handed over as how long they are by the caller's clock, and counted by
