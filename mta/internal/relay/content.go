@@ -1,8 +1,10 @@
 package relay
 
 import (
+	"bufio"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
@@ -15,6 +17,7 @@ import (
 type body struct {
 	content  mail.Content
 	has8Bit  func() (bool, error)         // an octet above 127 is in it
+	hasUTF8  func() (bool, error)         // one is in its header section
 	sevenBit func() (mail.Content, error) // without any
 	relaxed  func() bool                  // it asks for delivery rather than TLS
 }
@@ -23,6 +26,7 @@ func newBody(c mail.Content) *body {
 	return &body{
 		content:  c,
 		has8Bit:  sync.OnceValues(func() (bool, error) { return scan8Bit(c) }),
+		hasUTF8:  sync.OnceValues(func() (bool, error) { return scanHeader(c) }),
 		sevenBit: sync.OnceValues(func() (mail.Content, error) { return to7Bit(c) }),
 		relaxed:  sync.OnceValue(func() bool { return isRelaxed(c) }),
 	}
@@ -49,6 +53,45 @@ func scan8Bit(c mail.Content) (bool, error) {
 		}
 		if err != nil {
 			return false, err
+		}
+	}
+}
+
+// scanHeader tells whether the header section of c has an octet above 127.
+func scanHeader(c mail.Content) (found bool, err error) {
+	err = eachHeaderLine(c, func(line []byte, _ bool) bool {
+		found = any8Bit(line)
+		return !found
+	})
+	return found, err
+}
+
+// maxHeader is how much of a header section is looked through.
+const maxHeader = 256 << 10
+
+// eachHeaderLine calls f with each line of c's header section until f returns
+// false. Long lines come in pieces; whole tells the first from the others.
+func eachHeaderLine(c mail.Content, f func(line []byte, whole bool) bool) error {
+	r, err := c.Open()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	lines := bufio.NewReaderSize(io.LimitReader(r, maxHeader), 4<<10)
+	whole := true // the last line was read to its end
+	for {
+		line, err := lines.ReadSlice('\n')
+		if whole && len(strings.TrimRight(string(line[:min(2, len(line))]), "\r\n")) == 0 && len(line) > 0 {
+			return nil
+		}
+		if len(line) > 0 && !f(line, whole) {
+			return nil
+		}
+		switch whole = err == nil; {
+		case err == io.EOF:
+			return nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return err
 		}
 	}
 }

@@ -134,6 +134,48 @@ func TestUTF8(t *testing.T) {
 	}
 }
 
+// A header section in UTF-8 goes as it is where SMTPUTF8 is offered, and in
+// encoded words where it is not, unless it has addresses that are in UTF-8. What
+// nobody announced is left alone.
+func TestUTF8Header(t *testing.T) {
+	const subject, body = "Subject: crêpes\r\n", "\r\nhi\r\n"
+	for _, tt := range []struct {
+		name    string
+		offered bool
+		said    bool
+		header  string
+		want    string // what begins the content
+		enh     string
+	}{
+		{"offered", true, true, subject, subject, "2.0.0"},
+		{"not offered", false, true, subject, "Subject: =?utf-8?", "2.0.0"},
+		{"not offered nor announced", false, false, subject, subject, "2.0.0"},
+		{"not offered, and not needed", false, true, "Subject: hi\r\n", "Subject: hi\r\n", "2.0.0"},
+		{"not offered, with an address", false, true, "From: andré@crêpes.fr\r\n", "", "5.6.7"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newSink(t, func(s *sink) { s.server.EnableSMTPUTF8 = tt.offered })
+			m := message(t, "bob@hamburger.edu")
+			m.Envelope.UTF8, m.Envelope.Body = tt.said, mail.Body8Bit
+			m.Content = mail.Bytes(tt.header + body)
+			res := to(t, "smtp://"+s.addr).Deliver(t.Context(), m, nil)[0]
+			if res.Enh != tt.enh {
+				t.Fatal(short(res))
+			}
+			all := s.all()
+			if tt.want == "" {
+				if len(all) != 0 {
+					t.Errorf("arrived: %+v", all)
+				}
+				return
+			}
+			if len(all) != 1 || !strings.HasPrefix(strings.ToLower(all[0].content), strings.ToLower(tt.want)) || all[0].mail.UTF8 != (tt.offered && tt.said) {
+				t.Errorf("arrived: %+v", all)
+			}
+		})
+	}
+}
+
 func TestSize(t *testing.T) {
 	s := newSink(t, func(s *sink) { s.server.MaxMessageBytes = 10 })
 	res := to(t, "smtp://"+s.addr).Deliver(t.Context(), message(t, "bob@hamburger.edu"), nil)[0]

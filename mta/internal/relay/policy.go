@@ -1,10 +1,8 @@
 package relay
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
 	"strings"
 
 	"github.com/wasmta/wasmta/mta/internal/mail"
@@ -166,29 +164,17 @@ func requiresTLS(where string, err error) mail.Result {
 	return res
 }
 
-// maxHeader is how much of a header section is looked through.
-const maxHeader = 256 << 10
-
 // isRelaxed tells whether content asks to be delivered rather than protected,
 // with `TLS-Required: No` (RFC 8689 §5). Content that cannot be read does not.
 func isRelaxed(c mail.Content) bool {
-	r, err := c.Open()
-	if err != nil {
+	relaxed := false
+	eachHeaderLine(c, func(line []byte, whole bool) bool {
+		name, value, ok := strings.Cut(string(line), ":")
+		if !whole || !ok || !strings.EqualFold(strings.TrimRight(name, " \t"), "TLS-Required") {
+			return true
+		}
+		relaxed = strings.EqualFold(strings.TrimSpace(value), "No")
 		return false
-	}
-	defer r.Close()
-	lines := bufio.NewReaderSize(io.LimitReader(r, maxHeader), 4<<10)
-	whole := true // the last line was read to its end
-	for {
-		line, err := lines.ReadSlice('\n')
-		if whole && len(strings.TrimRight(string(line[:min(2, len(line))]), "\r\n")) == 0 {
-			return false
-		}
-		if name, value, ok := strings.Cut(string(line), ":"); whole && ok && strings.EqualFold(strings.TrimRight(name, " \t"), "TLS-Required") {
-			return strings.EqualFold(strings.TrimSpace(value), "No")
-		}
-		if whole = err == nil; err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			return false
-		}
-	}
+	})
+	return relaxed
 }

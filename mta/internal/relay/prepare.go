@@ -32,7 +32,7 @@ func (w *work) prepare() (*mail.Envelope, mail.Content, []int) {
 	if w.VERP.Has(env.ReversePath) && !w.c.isLMTP() {
 		env.ReversePath = verp.For(env.ReversePath, env.Recipients[0].Path)
 	}
-	content, body, err := w.body.form(accepts{eight: o.Has("8BITMIME"), binary: w.c.TakesBinary() && !w.NoBinary}, all.Body)
+	content, body, err := w.form(utf8)
 	if err != nil {
 		for _, i := range batch {
 			w.results[i] = w.unsendable(err)
@@ -41,6 +41,23 @@ func (w *work) prepare() (*mail.Envelope, mail.Content, []int) {
 	}
 	env.Body = body
 	return env, content, batch
+}
+
+// form is the content as the next hop takes it, and what BODY says of it. A
+// header section in UTF-8, which the client announced, is converted where
+// SMTPUTF8 is not offered (RFC 6531 §3.2), and the rest with it.
+func (w *work) form(utf8 bool) (mail.Content, mail.Body, error) {
+	takes := accepts{eight: w.c.Offer().Has("8BITMIME"), binary: w.c.TakesBinary() && !w.NoBinary}
+	if w.m.Envelope.UTF8 && !utf8 {
+		header, err := w.body.hasUTF8()
+		if err != nil {
+			return nil, "", err
+		}
+		if header {
+			takes = accepts{}
+		}
+	}
+	return w.body.form(takes, w.m.Envelope.Body)
 }
 
 // silent tells whether the next hop may only know the null reverse-path for a
