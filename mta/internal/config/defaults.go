@@ -12,7 +12,6 @@ func Defaults() Config {
 			MTASTS:      "enforce",
 			DANE:        "auto",
 			IP:          "any",
-			BinaryMIME:  "on",
 			Connections: 900,              // of the 1,024 file handles that a process has where nobody says otherwise
 			Timeout:     time.Minute,      // most peers answer within seconds; the five minutes of RFC 5321 §4.5.3.2 tie up an attempt
 			FinalReply:  10 * time.Minute, // RFC 5321 §4.5.3.2.6

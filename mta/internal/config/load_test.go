@@ -77,7 +77,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 				{"six.example", Endpoint{Scheme: "lmtp", Host: "::1", Port: 24}},
 				{"*", Endpoint{Scheme: "smtps", Host: "mx.example.org", Port: 465, User: "bob", Password: "x"}},
 			},
-			TLS: SecurityVerified, MTASTS: "testing", DANE: "off", IP: "ipv4-only", BinaryMIME: "off",
+			TLS: SecurityVerified, MTASTS: "testing", DANE: "off", IP: "ipv4-only",
 			VERP: []string{"list@crepes.fr", "lists.crepes.fr"}, Connections: 50,
 			Timeout: 90 * time.Second, FinalReply: 20 * time.Minute, DNS: "127.0.0.1:53", Concurrency: 3,
 		},

@@ -14,7 +14,6 @@ type Relay struct {
 	MTASTS      string         // enforce, testing or off
 	DANE        string         // auto, on or off
 	IP          string         // any, ipv4, ipv6, ipv4-only or ipv6-only
-	BinaryMIME  string         // on or off
 	VERP        []string       // addresses and domains, in lower case
 	Timeout     time.Duration  // for connecting and for each command
 	FinalReply  time.Duration  // for the reply to the end of a message
@@ -45,8 +44,6 @@ func relayKeys() object[Relay] {
 			"TLSA records of mail hosts (RFC 7672). They need a DNS server that validates: `auto` believes one on loopback, `on` believes any."),
 		field("ip", enum("any", "ipv4", "ipv6", "ipv4-only", "ipv6-only"), func(r *Relay) *string { return &r.IP },
 			"Which addresses of a host come first, or alone. The families take turns; the second is tried beside the first after a second."),
-		field("binarymime", enum("on", "off"), func(r *Relay) *string { return &r.BinaryMIME },
-			"Binary content goes as it is to next hops that take it (RFC 3030); `off` converts it always, for next hops whose BDAT is broken."),
 		field("verp", list[string]{elem: sender()}, func(r *Relay) *[]string { return &r.VERP },
 			"Reverse-paths, as addresses or domains, that are made to name the recipient: `list@crepes.fr` becomes `list+bob=hamburger.edu@crepes.fr`, and each recipient gets a transaction of his own."),
 		field("timeout", duration(time.Second, time.Hour), func(r *Relay) *time.Duration { return &r.Timeout },

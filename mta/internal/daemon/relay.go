@@ -24,7 +24,7 @@ func (s *Server) newRelay(cfg *config.Config) (r *relay.Relay, end func() error)
 	r = &relay.Relay{
 		Hostname: cfg.Hostname, Messages: messages(cfg), Log: s.log, Observer: s.metrics.Relay(),
 		Timeouts: timeouts(c), Connect: min(c.Timeout, relay.DefaultConnect), Self: s.isSelf,
-		MaxConnections: c.Connections, Prefer: family(c.IP), VERP: c.VERP, NoBinary: c.BinaryMIME == "off",
+		MaxConnections: c.Connections, Prefer: family(c.IP), VERP: c.VERP,
 		Default: relay.Security(c.TLS), STSTest: c.MTASTS == "testing", Reports: &s.tlsReports,
 	}
 	if server := dnsServer(cfg); server != nil {

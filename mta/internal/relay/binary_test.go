@@ -20,18 +20,15 @@ func TestBinary(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		set   func(*sink)
-		no    bool
 		body  gosmtp.BodyType
 		whole bool
 	}{
-		{"where it is taken", offers, false, gosmtp.BodyBinaryMIME, true},
-		{"where it is not", nil, false, "", false},
-		{"where we do not want to", offers, true, "", false},
+		{"where it is taken", offers, gosmtp.BodyBinaryMIME, true},
+		{"where it is not", nil, "", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSink(t, tt.set)
 			r := to(t, "smtp://"+s.addr)
-			r.NoBinary = tt.no
 			for range 2 { // once more on the same connection
 				m := message(t, "bob@hamburger.edu", "carol@hamburger.edu")
 				m.Envelope.Body, m.Content = mail.BodyBinary, mail.Bytes(binary)

@@ -47,7 +47,7 @@ func (w *work) prepare() (*mail.Envelope, mail.Content, []int) {
 // header section in UTF-8, which the client announced, is converted where
 // SMTPUTF8 is not offered (RFC 6531 §3.2), and the rest with it.
 func (w *work) form(utf8 bool) (mail.Content, mail.Body, error) {
-	takes := accepts{eight: w.c.Offer().Has("8BITMIME"), binary: w.c.TakesBinary() && !w.NoBinary}
+	takes := accepts{eight: w.c.Offer().Has("8BITMIME"), binary: w.c.TakesBinary()}
 	if w.m.Envelope.UTF8 && !utf8 {
 		header, err := w.body.hasUTF8()
 		if err != nil {

@@ -78,7 +78,6 @@ type Relay struct {
 	Default  Security       // of hops that no route has
 	STSTest  bool           // MTA-STS policies are counted and not kept to
 	VERP     verp.Senders   // the reverse-paths that name the recipient, one in a transaction; not by LMTP
-	NoBinary bool           // content that is binary is converted, whatever a next hop offers
 
 	// Self tells whether an address is one that this server listens on, to
 	// which nothing is ever sent. It may be nil.
