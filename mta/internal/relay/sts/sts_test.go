@@ -77,6 +77,12 @@ func (w *world) set(f func(*world)) {
 	f(w)
 }
 
+func (w *world) fetched() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.fetches
+}
+
 func (w *world) cache(dir string) *Cache {
 	return New(Options{Dir: dir, LookupTXT: w.lookup, Client: &http.Client{Transport: w}})
 }
@@ -269,13 +275,13 @@ func TestRefresh(t *testing.T) {
 			time.Sleep(24 * time.Hour)
 			want(t, c, "in use", "enforce 1")
 		}
-		if w.fetches < 9 {
-			t.Errorf("%d fetches in ten days", w.fetches)
+		fetches := w.fetched()
+		if fetches < 9 {
+			t.Errorf("%d fetches in ten days", fetches)
 		}
-		fetches := w.fetches
 		time.Sleep(60 * 24 * time.Hour)
-		if w.fetches > fetches+16 {
-			t.Errorf("%d fetches of a policy that nobody used", w.fetches-fetches)
+		if more := w.fetched() - fetches; more > 16 {
+			t.Errorf("%d fetches of a policy that nobody used", more)
 		}
 		if files, _ := os.ReadDir(c.files.dir); len(files) != 0 {
 			t.Errorf("%v is left", files)
