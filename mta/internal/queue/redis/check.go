@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -50,8 +51,7 @@ func (e *unsafeError) Is(target error) bool { return target == ErrUnsafe || targ
 
 // settings are those that are asked for.
 var settings = []string{
-	"appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory", "maxmemory-policy",
-	"save", "aof-load-truncated", "min-replicas-to-write",
+	"appendonly", "appendfsync", "no-appendfsync-on-rewrite", "maxmemory-policy",
 }
 
 // facts are what a server says of itself.
@@ -144,6 +144,10 @@ func (s *Store) findings(f facts) (found []Finding) {
 	if replicated && s.o.Replicas == 0 {
 		add(s.address.Kind == redisurl.Sentinel || s.address.Kind == redisurl.Cluster && f.info["connected_slaves"] != "0", "connected_slaves", f.info["connected_slaves"],
 			"a failover would lose mail that the next master does not have yet; set queue.replicas to 1 or more, or write durability: relaxed")
+	}
+	if n, err := strconv.Atoi(f.info["connected_slaves"]); err == nil && n < s.o.Replicas {
+		add(false, "connected_slaves", f.info["connected_slaves"],
+			"nothing is acknowledged as long as there are fewer than queue.replicas; see to the replicas, or lower it")
 	}
 	if f.info["aof_last_write_status"] == "err" {
 		add(true, "aof_last_write_status", "err", "Redis cannot write its append-only file; see its log")

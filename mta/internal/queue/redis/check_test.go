@@ -92,6 +92,9 @@ func TestCheckReplicas(t *testing.T) {
 	r := redistest.NewReplicated(t, redistest.Options{}, 1)
 	wantDurable(t, Options{URL: r.URL()}, "connected_slaves!")
 	wantDurable(t, Options{URL: r.URL(), Replicas: 1, Prefix: "confirmed"})
+	if got := found(t, real(t, Options{URL: r.URL(), Replicas: 2})); !slices.Equal(got, []string{"connected_slaves"}) {
+		t.Errorf("of two replicas there is one: found %v", got)
+	}
 	wantDurable(t, Options{URL: r.Servers[0].URL(), Prefix: "alone"}, "connected_slaves") // nobody fails it over
 }
 
