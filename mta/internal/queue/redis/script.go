@@ -81,8 +81,16 @@ type answer struct {
 	rest []any
 }
 
-// maxTries is how often a change is sent whose answer was lost.
-const maxTries = 3
+const (
+	// maxTries is how often a change is sent whose answer was lost.
+	maxTries = 3
+
+	// maxMoves is how often one is sent to where a Cluster said that the shard is,
+	// and moveWait how long is waited in between: the client learns of a move while
+	// others go on.
+	maxMoves = 25
+	moveWait = 20 * time.Millisecond
+)
 
 // run runs a script on a shard. An operation that is not empty makes it one that
 // was tried before.
@@ -91,13 +99,18 @@ func (s *Store) run(ctx context.Context, sc *script, shard int, now time.Time, o
 		op = s.newOp()
 	}
 	doubt := false // it was sent, and may have been done
-	for try := 1; ; try++ {
+	for try, moves := 1, 0; ; {
 		reply, err := s.send(ctx, &call{script: sc, shard: shard, args: s.arguments(shard, now, op, args)})
 		if err == nil {
 			return s.answered(shard, reply)
 		}
 		doubt = doubt || lost(err)
-		if try < maxTries && ctx.Err() == nil && (lost(err) || moved(err)) {
+		if try < maxTries && ctx.Err() == nil && lost(err) {
+			try++
+			continue
+		}
+		if moves < maxMoves && moved(err) && pause(ctx, moveWait) {
+			moves++
 			continue
 		}
 		switch {
@@ -107,6 +120,18 @@ func (s *Store) run(ctx context.Context, sc *script, shard int, now time.Time, o
 			return answer{}, &UnknownError{sc.name, err}
 		}
 		return answer{}, away(sc.name, err)
+	}
+}
+
+// pause waits; it is false if ctx ended meanwhile.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 
