@@ -167,8 +167,8 @@ const preface = `# Metrics
 
 *Generated from ` + "`mta/internal/metrics` by `go generate ./...`" + `; do not edit.*
 
-` + "`GET /metrics`" + ` on an address of ` + "`listen.http`" + ` answers in the text format of Prometheus. No label holds what comes from
-outside (addresses, host names, accounts), so their number is bounded by the configuration. The usual metrics of the Go
+` + "`GET /metrics`" + ` on an address of ` + "`listen.http`" + ` answers in the text format of Prometheus. No label but ` + "`next_hop`" + ` holds what comes from
+outside (addresses, host names, accounts), and it names 50 at most, so that their number is bounded. The usual metrics of the Go
 runtime (` + "`go_…`" + `) and of the process (` + "`process_…`" + `) come with them.
 
 | metric | type | labels | meaning |
