@@ -49,6 +49,7 @@ type queueFilter struct {
 	State   string  `help:"By state: waiting, active or held." enum:",waiting,active,held" default:"" placeholder:"STATE"`
 	NextHop string  `help:"By the next hop that a message waits for, as mta queue stats names it." placeholder:"HOP"`
 	Older   oldness `help:"Received at least that long ago, as in 30m or 2d." placeholder:"TIME"`
+	Larger  sizeArg `help:"Of more than that size, as in 10MiB." placeholder:"SIZE"`
 	Reason  string  `help:"By a part of the last reply, or of why it is held." placeholder:"TEXT"`
 }
 
@@ -62,8 +63,18 @@ func (o *oldness) UnmarshalText(b []byte) error {
 	return err
 }
 
+// A sizeArg is a size as pipeline.yaml writes it.
+type sizeArg int64
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (s *sizeArg) UnmarshalText(b []byte) error {
+	n, err := config.ParseSize(string(b))
+	*s = sizeArg(n)
+	return err
+}
+
 func (f *queueFilter) filter() queue.Filter {
-	q := queue.Filter{From: f.From, To: f.To, Domain: f.Domain, State: queue.State(f.State), Lane: f.NextHop, Reason: f.Reason}
+	q := queue.Filter{From: f.From, To: f.To, Domain: f.Domain, State: queue.State(f.State), Lane: f.NextHop, Reason: f.Reason, Larger: int64(f.Larger)}
 	if f.Older > 0 {
 		q.Before = time.Now().Add(-time.Duration(f.Older))
 	}

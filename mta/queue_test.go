@@ -192,6 +192,9 @@ func TestQueueCommands(t *testing.T) {
 		stderr     string // a part of it
 	}{
 		{"a filter", "list --older 2d", 0, "B2", ""},
+		{"a size", "list --larger 1MiB --json", 0, `"queue_id":"C3"`, ""},
+		{"a size that nothing has", "list --larger 5MiB", 0, "", "no messages"},
+		{"a size without its unit", "list --larger 5", 2, "", `"5" has no unit`},
 		{"a filter that finds nothing", "list --from nobody@*", 0, "", "no messages"},
 		{"JSON lines", "list --json --state held", 0, `{"queue_name":"hold","queue_id":"B2",`, ""},
 		{"a limit", "list --json --limit 1", 0, `"A1"`, ""},

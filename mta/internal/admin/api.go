@@ -9,7 +9,8 @@ import (
 )
 
 // The types of the API. Their tags are what openapi.json says of them: `doc` in
-// words, `enum` the values that there are, `max` the longest text.
+// words, `enum` the values that there are, `max` the longest text, `min` of a number that
+// is not an int, which is never below 0.
 
 // A Filter chooses messages. Each field that is set must fit.
 type Filter struct {
@@ -21,14 +22,15 @@ type Filter struct {
 	Lane   string         `json:"lane,omitempty" max:"320" doc:"The next hop that it waits for, as the statistics name it; * stands for anything."`
 	Reason string         `json:"reason,omitempty" max:"320" doc:"A part of the last reply, or of why it is held."`
 	Before time.Time      `json:"before,omitzero" doc:"Received before this time."`
+	Larger int64          `json:"larger,omitempty" min:"0" doc:"Over that many octets."`
 }
 
 func (f *Filter) queue() queue.Filter {
-	return queue.Filter{IDs: f.IDs, From: f.From, To: f.To, Domain: f.Domain, State: f.State, Lane: f.Lane, Reason: f.Reason, Before: f.Before}
+	return queue.Filter{IDs: f.IDs, From: f.From, To: f.To, Domain: f.Domain, State: f.State, Lane: f.Lane, Reason: f.Reason, Before: f.Before, Larger: f.Larger}
 }
 
 func newFilter(f queue.Filter) Filter {
-	return Filter{IDs: f.IDs, From: f.From, To: f.To, Domain: f.Domain, State: f.State, Lane: f.Lane, Reason: f.Reason, Before: f.Before}
+	return Filter{IDs: f.IDs, From: f.From, To: f.To, Domain: f.Domain, State: f.State, Lane: f.Lane, Reason: f.Reason, Before: f.Before, Larger: f.Larger}
 }
 
 // A Choice is the messages that an action is done to.

@@ -29,7 +29,7 @@ func TestEveryActionReachesTheQueue(t *testing.T) {
 	s.Observer = seen
 	c := serve(t, s)
 	hop := &mail.NextHop{Host: "relay.example.org", Port: 2525, NoMX: true}
-	f := queue.Filter{From: "alice@*", To: "*", Domain: "*.edu", Lane: "", Reason: "again", State: queue.Waiting, Before: noon}
+	f := queue.Filter{From: "alice@*", To: "*", Domain: "*.edu", Lane: "", Reason: "again", State: queue.Waiting, Before: noon, Larger: 10}
 	orders := []queue.Order{
 		{Do: queue.Retry, Filter: f}, {Do: queue.Hold, Filter: f, Reason: "why"}, {Do: queue.Release, Filter: queue.Filter{IDs: []mail.QueueID{"A1"}}},
 		{Do: queue.Flush}, {Do: queue.Reroute, Filter: f, NextHop: hop}, {Do: queue.Reroute, Filter: f}, {Do: queue.Bounce, Filter: f, Reason: "why"}, {Do: queue.Drop},

@@ -228,6 +228,9 @@ func parameters(f Filter) url.Values {
 	if !f.Before.IsZero() {
 		q.Set("before", f.Before.Format(time.RFC3339Nano))
 	}
+	if f.Larger != 0 {
+		q.Set("larger", strconv.FormatInt(f.Larger, 10))
+	}
 	for _, id := range f.IDs {
 		q.Add("ids", string(id))
 	}

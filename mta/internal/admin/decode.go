@@ -87,12 +87,12 @@ func setParameter(v reflect.Value, given []string) error {
 			return errors.New("is no time such as 2026-11-25T12:00:00Z")
 		}
 		v.Set(reflect.ValueOf(at))
-	case v.Kind() == reflect.Int:
-		n, err := strconv.Atoi(given[0])
+	case v.CanInt():
+		n, err := strconv.ParseInt(given[0], 10, v.Type().Bits())
 		if err != nil || n < 0 {
 			return errors.New("is no whole number")
 		}
-		v.SetInt(int64(n))
+		v.SetInt(n)
 	default:
 		v.SetString(given[0])
 	}
@@ -143,6 +143,8 @@ func verifyField(f field, v reflect.Value, name string) error {
 		}
 	}
 	switch most, _ := strconv.Atoi(f.Tag.Get("max")); {
+	case v.CanInt() && v.Int() < 0:
+		return refuse("is less than 0")
 	case most == 0:
 	case v.Kind() == reflect.Int && v.Int() > int64(most):
 		return refuse("is over %d", most)

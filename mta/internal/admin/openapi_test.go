@@ -37,13 +37,13 @@ func describe() []byte {
 		"openapi": "3.1.0",
 		"info": object{
 			"title": "mta, for operators", "version": "1",
-			"description": "What `mta queue` and `mta version` ask a running server. On the socket `admin.sock` in the state folder whoever may open it is an operator. On listeners of `http` and `https` it is there if the pipeline file has `admin.tokens`, and takes one as a bearer token: over TLS, or from this machine.",
+			"description": "What `mta queue` and `mta version` ask a running server. On the socket `admin.sock` in the state folder whoever may open it is an operator. On listeners of `http` and `https` it is there if the pipeline file has `admin.tokens` or `admin.readers`, and takes one as a bearer token: over TLS, or from this machine.",
 			"license":     object{"name": "MIT", "identifier": "MIT"},
 		},
 		"servers":    []any{object{"url": "/", "description": "This server."}},
 		"security":   []any{object{"token": []any{}}, object{}},
 		"paths":      paths,
-		"components": object{"schemas": d.schemas, "securitySchemes": object{"token": object{"type": "http", "scheme": "bearer", "description": "One of `admin.tokens`. Not needed on the socket."}}},
+		"components": object{"schemas": d.schemas, "securitySchemes": object{"token": object{"type": "http", "scheme": "bearer", "description": "One of `admin.tokens`, or where no role is asked for of `admin.readers`. Not needed on the socket."}}},
 	}, "", "  ")
 	if err != nil {
 		panic(err)
@@ -53,6 +53,9 @@ func describe() []byte {
 
 func (d *describer) operation(r route) object {
 	op := object{"operationId": r.name, "summary": r.doc, "responses": d.responses(r)}
+	if r.forOperators() { // roles are allowed for any kind of token (OpenAPI 3.1)
+		op["security"] = []any{object{"token": []any{"operator"}}, object{}}
+	}
 	if ps := d.parameters(r); len(ps) > 0 {
 		op["parameters"] = ps
 	}
@@ -147,7 +150,7 @@ func (d *describer) field(f field) object {
 	if most, err := strconv.Atoi(f.Tag.Get("max")); err == nil {
 		s[map[reflect.Kind]string{reflect.String: "maxLength", reflect.Slice: "maxItems", reflect.Int: "maximum"}[f.Type.Kind()]] = most
 	}
-	if f.Type.Kind() == reflect.Int {
+	if f.Type.Kind() == reflect.Int || f.Tag.Get("min") == "0" {
 		s["minimum"] = 0
 	}
 	return s

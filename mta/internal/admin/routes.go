@@ -85,7 +85,13 @@ func (s *Server) api() *http.ServeMux {
 	for _, r := range routes() {
 		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, req *http.Request) {
 			req.Body = http.MaxBytesReader(w, req.Body, maxBody)
-			if err := r.serve(s, w, req); err != nil {
+			err := r.allow(req.Context())
+			if err == nil {
+				err = r.serve(s, w, req)
+			} else {
+				s.log().Warn("operator refused", "who", who(req.Context()), "path", req.URL.Path, "err", err)
+			}
+			if err != nil {
 				s.fail(w, err)
 			}
 		})

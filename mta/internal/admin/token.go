@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -20,7 +21,14 @@ import (
 type Token struct {
 	Name string // of the operator, for the log
 	Hash string // `sha256:` and 64 hexadecimal digits, or a hash that Server.Verify knows
+	May  May
 }
+
+// May is what an operator may do. The zero value is everything.
+type May bool
+
+// LookOnly is what a reader may: all but content of messages, and changes.
+const LookOnly May = true
 
 // Bounds of guessing.
 const (
@@ -58,32 +66,32 @@ func newGate(verify func(hash, token string) bool, now func() time.Time) *gate {
 	return g
 }
 
-// admit returns the name of the operator whose token a request has.
-func (g *gate) admit(r *http.Request, tokens []Token) (name string, err error) {
+// admit returns the token that a request has.
+func (g *gate) admit(r *http.Request, tokens []Token) (t Token, err error) {
 	from := peerOf(r)
 	if r.TLS == nil && !from.IsLoopback() {
-		return "", &problemError{http.StatusForbidden, "a token would go over the network in plain text; use https, or ask from this machine"}
+		return Token{}, &problemError{http.StatusForbidden, "a token would go over the network in plain text; use https, or ask from this machine"}
 	}
 	if !g.mayTry(from) {
-		return "", &problemError{http.StatusTooManyRequests, fmt.Sprintf("too many wrong tokens; try again in %v", failureTime)}
+		return Token{}, &problemError{http.StatusTooManyRequests, fmt.Sprintf("too many wrong tokens; try again in %v", failureTime)}
 	}
 	kind, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(kind, "Bearer") || token == "" {
-		return "", &problemError{http.StatusUnauthorized, "send a token of admin.tokens: Authorization: Bearer TOKEN"}
+		return Token{}, &problemError{http.StatusUnauthorized, "send a token of admin.tokens: Authorization: Bearer TOKEN"}
 	}
 	if len(token) <= maxToken {
-		if name, ok := g.find(token, tokens); ok {
-			return name, nil
+		if t, ok := g.find(token, tokens); ok {
+			return t, nil
 		}
 	}
 	g.failed(from)
-	return "", &problemError{http.StatusUnauthorized, "this token is none of admin.tokens"}
+	return Token{}, &problemError{http.StatusUnauthorized, "this token is none of admin.tokens"}
 }
 
 // find compares a token with all hashes, each in the same time whether it fits
 // or not.
-func (g *gate) find(token string, tokens []Token) (name string, ok bool) {
+func (g *gate) find(token string, tokens []Token) (found Token, ok bool) {
 	sum := sha256.Sum256([]byte(token))
 	for _, t := range tokens {
 		text, fast := strings.CutPrefix(t.Hash, sha256Prefix)
@@ -92,18 +100,18 @@ func (g *gate) find(token string, tokens []Token) (name string, ok bool) {
 		}
 		want, err := hex.DecodeString(text)
 		if err == nil && subtle.ConstantTimeCompare(want, sum[:]) == 1 {
-			name, ok = t.Name, true
+			found, ok = t, true
 		}
 	}
 	if ok || g.verify == nil {
-		return name, ok
+		return found, ok
 	}
 	return g.findSlowly(token, tokens)
 }
 
 // findSlowly compares with the hashes that take time. What was right lately is
 // known by a keyed hash.
-func (g *gate) findSlowly(token string, tokens []Token) (name string, ok bool) {
+func (g *gate) findSlowly(token string, tokens []Token) (found Token, ok bool) {
 	g.slow.Lock()
 	defer g.slow.Unlock()
 	for _, t := range tokens {
@@ -112,10 +120,10 @@ func (g *gate) findSlowly(token string, tokens []Token) (name string, ok bool) {
 		}
 		if mac := g.mac(t, token); g.wasRight(mac) || g.verify(t.Hash, token) {
 			g.remember(mac)
-			return t.Name, true
+			return t, true
 		}
 	}
-	return "", false
+	return Token{}, false
 }
 
 func (g *gate) mac(t Token, token string) (sum [sha256.Size]byte) {
@@ -207,14 +215,29 @@ func (s *Server) guarded() http.Handler {
 			http.NotFound(w, r)
 			return
 		}
-		name, err := g.admit(r, tokens)
+		t, err := g.admit(r, tokens)
 		if err != nil {
 			s.refuse(w, r, err)
 			return
 		}
-		api.ServeHTTP(w, r.WithContext(withOperator(r.Context(), "token "+name)))
+		ctx := withOperator(r.Context(), "token "+t.Name)
+		api.ServeHTTP(w, r.WithContext(context.WithValue(ctx, mayKey{}, t.May)))
 	})
 }
+
+// mayKey is the key of a May.
+type mayKey struct{}
+
+// allow refuses a reader what is for operators.
+func (r *route) allow(ctx context.Context) error {
+	if may, _ := ctx.Value(mayKey{}).(May); may == LookOnly && r.forOperators() {
+		return &problemError{http.StatusForbidden, "a token of admin.readers changes nothing, and reads no content; this takes one of admin.tokens"}
+	}
+	return nil
+}
+
+// forOperators tells whether a route changes something or shows content.
+func (r *route) forOperators() bool { return r.method != http.MethodGet || r.media == mediaMessage }
 
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch refused, _ := errors.AsType[*problemError](err); refused.status {

@@ -25,7 +25,7 @@ func sha256Of(token string) string {
 func guardedServer(q Queue) (s *Server, slow *int) {
 	s, slow = newServer(q), new(int)
 	s.Tokens = func() []Token {
-		return []Token{{"alice", sha256Of("long secret")}, {"bob", "$slow$secret"}}
+		return []Token{{Name: "alice", Hash: sha256Of("long secret")}, {Name: "bob", Hash: "$slow$secret"}, {Name: "graphs", Hash: sha256Of("reading"), May: LookOnly}}
 	}
 	s.Verify = func(hash, token string) bool {
 		*slow++
@@ -125,6 +125,24 @@ func TestATokenIsNamedInTheLogAndActs(t *testing.T) {
 	}
 }
 
+// A reader may do nothing but look, whatever routes there are.
+func TestAReaderLooksAndNothingElse(t *testing.T) {
+	q := threeMessages()
+	s, _ := guardedServer(q)
+	h := s.Public()
+	for _, r := range routes() {
+		target := strings.NewReplacer("{id}", "A1", "{name}", "lawyer", "{address}", "bob@hamburger.edu").Replace(r.path)
+		w := ask(t, h, r.method, target, here, "Bearer reading", `{"filter":{"ids":["A1"]}}`)
+		changes := r.method != "GET" || strings.HasSuffix(r.path, "/content")
+		if changes && w.Code != 403 || !changes && w.Code != 200 {
+			t.Errorf("%s %s: %d: %s", r.method, target, w.Code, w.Body)
+		}
+	}
+	if len(q.orders) != 0 {
+		t.Errorf("carried out: %+v", q.orders)
+	}
+}
+
 func TestWhoGuessesIsNotHeard(t *testing.T) {
 	s, slow := guardedServer(threeMessages())
 	now := noon
@@ -164,7 +182,7 @@ func TestASlowHashIsComputedOnce(t *testing.T) {
 	if ask(t, h, "GET", "/v1/about", here, "Bearer slow secret"); *slow != 2 {
 		t.Errorf("%d times once it is forgotten", *slow)
 	}
-	s.Tokens = func() []Token { return []Token{{"bob", "$slow$other"}} }
+	s.Tokens = func() []Token { return []Token{{Name: "bob", Hash: "$slow$other"}} }
 	if w := ask(t, h, "GET", "/v1/about", here, "Bearer slow secret"); w.Code != 401 {
 		t.Errorf("a token that was taken back: %d", w.Code)
 	}

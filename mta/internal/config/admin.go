@@ -8,7 +8,8 @@ import (
 
 // Admin says who may operate the server from elsewhere.
 type Admin struct {
-	Tokens []AdminToken // in the order of the file
+	Tokens  []AdminToken // of those who may do everything; in the order of the file
+	Readers []AdminToken // of those who may look only
 }
 
 // An AdminToken lets whoever has it call the API.
@@ -24,10 +25,13 @@ func adminKeys() object[Admin] {
 		words: "hash of a token", want: wantToken, fill: asIs,
 		schema: schema{Pattern: `^(sha256:[0-9a-fA-F]{64}|\$argon2id\$.+|\$\{.+|file:.+)$`}, parse: parseTokenHash,
 	}
+	tokens := dict[AdminToken]{what: "a name", want: "a name such as alice", name: tokenName, elem: part(hash, func(t *AdminToken) *Secret { return &t.Hash })}
 	return object[Admin]{keys: []key[Admin]{
-		field("tokens", dict[AdminToken]{what: "a name", want: "a name such as alice", name: tokenName, elem: part(hash, func(t *AdminToken) *Secret { return &t.Hash })},
+		field("tokens", tokens,
 			func(a *Admin) *[]AdminToken { return &a.Tokens },
 			"Who may call the API at the `http` listeners, each by the hash of a token of at least 128 random bits, such as `openssl rand -hex 32` prints: `sha256:` and what `printf %s TOKEN | sha256sum` says. The log names who did what. Without tokens the API is not there, and the admin socket is the way in."),
+		field("readers", tokens, func(a *Admin) *[]AdminToken { return &a.Readers },
+			"The same for those who look only: they see messages and statistics, but change nothing and read no content."),
 	}}
 }
 

@@ -66,7 +66,7 @@ func TestEveryKeyIsRead(t *testing.T) {
 		},
 		Postmaster: mail.Path{Local: "admin", Domain: "hamburger.edu"},
 		Accounts:   []Account{{"bob@hamburger.edu", "$argon2id$x"}, {"alice@hamburger.edu", "$argon2id$fromfile"}},
-		Admin:      Admin{Tokens: []AdminToken{{"alice", "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}, {"bot", "$argon2id$x"}}},
+		Admin:      Admin{Tokens: []AdminToken{{"alice", "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}, {"bot", "$argon2id$x"}}, Readers: []AdminToken{{"graphs", "sha256:fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210"}}},
 		Relay: Relay{
 			Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 			Routes: []Route{

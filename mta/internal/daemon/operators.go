@@ -46,5 +46,8 @@ func tokens(cfg *config.Config) []admin.Token {
 	for _, t := range cfg.Admin.Tokens {
 		all = append(all, admin.Token{Name: t.Name, Hash: string(t.Hash)})
 	}
+	for _, t := range cfg.Admin.Readers {
+		all = append(all, admin.Token{Name: t.Name, Hash: string(t.Hash), May: admin.LookOnly})
+	}
 	return all
 }

@@ -26,7 +26,7 @@ func (f *Filter) Covers(reversePath, rcpt mail.Path) bool {
 
 // IsZero tells whether f chooses all messages.
 func (f *Filter) IsZero() bool {
-	return len(f.IDs) == 0 && f.From == "" && f.To == "" && f.Domain == "" && f.Lane == "" && f.Reason == "" && f.Before.IsZero() && f.State == ""
+	return len(f.IDs) == 0 && f.From == "" && f.To == "" && f.Domain == "" && f.Lane == "" && f.Reason == "" && f.Before.IsZero() && f.Larger == 0 && f.State == ""
 }
 
 // String is f as a line of the log has it.
@@ -44,6 +44,9 @@ func (f *Filter) String() string {
 	}
 	if !f.Before.IsZero() {
 		words = append(words, "before="+f.Before.UTC().Format(time.RFC3339))
+	}
+	if f.Larger != 0 {
+		words = append(words, fmt.Sprintf("larger=%d", f.Larger))
 	}
 	if n := len(f.IDs); n > 0 {
 		ids := make([]string, 0, maxNamed)

@@ -150,6 +150,7 @@ type Filter struct {
 	Lane   string         // the lane; `*` stands for any run of characters here too
 	Reason string         // part of why it is held, or of what the last attempt said
 	Before time.Time      // received before
+	Larger int64          // octets that its content is over; 0: any size
 	State  State
 }
 
@@ -158,6 +159,7 @@ func (f *Filter) Match(e *Entry, now time.Time) bool {
 	return f.matchID(e.ID) &&
 		(f.From == "" || glob(f.From, orNull(e.Envelope.ReversePath))) &&
 		(f.Before.IsZero() || e.Received.Before(f.Before)) &&
+		(f.Larger == 0 || e.Size > f.Larger) &&
 		(f.State == "" || e.State(now) == f.State) &&
 		(f.Lane == "" || glob(f.Lane, e.Lane)) &&
 		f.matchRecipient(e) &&
