@@ -3,13 +3,10 @@ package spool
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/wasmta/wasmta/mta/internal/disk"
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/queue"
 )
@@ -86,43 +83,6 @@ func (s *Store) Content(ctx context.Context, id mail.QueueID) (mail.Content, err
 		return nil, fmt.Errorf("content of %s: %w", id, err)
 	}
 	return mail.Bytes(content), nil
-}
-
-// fileContent is a content in a file.
-type fileContent struct {
-	fs   disk.FS
-	path string
-	size int64
-}
-
-func (s *Store) openFile(name string) (mail.Content, error) {
-	f, err := s.fs.Open(s.contentPath(name), os.O_RDONLY)
-	if err != nil {
-		return nil, fmt.Errorf("content in %s: %w", name, err)
-	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return nil, fmt.Errorf("content in %s: %w", name, err)
-	}
-	return &fileContent{s.fs, s.contentPath(name), size}, nil
-}
-
-// Size implements [mail.Content].
-func (c *fileContent) Size() int64 { return c.size }
-
-// Open implements [mail.Content].
-func (c *fileContent) Open() (io.ReadCloser, error) {
-	f, err := c.fs.Open(c.path, os.O_RDONLY)
-	if err != nil {
-		return nil, err
-	}
-	return fileReader{io.NewSectionReader(f, 0, c.size), f}, nil
-}
-
-type fileReader struct {
-	*io.SectionReader
-	io.Closer
 }
 
 // listPage is how many entries List looks at before it reads them.

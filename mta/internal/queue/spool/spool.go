@@ -6,7 +6,7 @@
 //	checkpoint       the index, as of some place in the log
 //	log/N.log        segments of the log: records, and contents of up to 128 KiB
 //	log/N.spare      a file of one, to be used again
-//	content/ID       one larger content
+//	content/ID       one larger content, and its checksum
 //	content/ID.2     one that took the place of another
 //	*.tmp            one that is being written
 //	damaged/         octets of the log that could not be read, for whoever can
