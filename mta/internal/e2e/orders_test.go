@@ -6,15 +6,23 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/wasmta/wasmta/mta/internal/testpeer/redistest"
 )
 
 // TestOrdersToARunningServer gives every order to a server with real mail whose
 // next hop is down, by the command line, over the socket and by HTTP with a token.
 func TestOrdersToARunningServer(t *testing.T) {
+	t.Run("spool", func(t *testing.T) { giveOrders(t, "spool") })
+	t.Run("Redis", func(t *testing.T) { giveOrders(t, redistest.New(t, redistest.Options{}).URL()) })
+}
+
+func giveOrders(t *testing.T, store string) {
+	t.Helper()
 	down := freePorts(t, 1)[0] // nothing listens there
 	elsewhere := startSink(t)
 	s := Start(t, plain(t, fmt.Sprintf("relay: {allow: [127.0.0.0/8], routes: {\"*\": \"smtp://127.0.0.1:%s\"}}\n", down)+
-		"admin: {tokens: {alice: \"sha256:"+tokenHash+"\"}}\n"))
+		"queue: {store: \""+store+"\"}\nadmin: {tokens: {alice: \"sha256:"+tokenHash+"\"}}\n"))
 	order := func(want string, args ...string) {
 		t.Helper()
 		out, errs, code := s.Command("", append([]string{"queue"}, args...)...)
