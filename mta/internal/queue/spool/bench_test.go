@@ -148,7 +148,7 @@ func fill(b *testing.B, s *Store, n int, now time.Time, lane func(i int) string)
 	for range 500 {
 		wg.Go(func() {
 			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
-				e := benchEntry(now)
+				e := benchEntry(now.Add(-time.Duration(i) * time.Millisecond)) // so that their IDs are several
 				e.Lane = lane(int(i))
 				if err := s.Put(context.Background(), e, mail.Bytes("x"), time.Time{}); err != nil {
 					b.Error(err)
