@@ -3,7 +3,6 @@ package shared
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"syscall"
 	"time"
@@ -361,120 +360,6 @@ func (c *client) Replace(ctx context.Context, e *queue.Entry, content mail.Conte
 		}
 	}
 	return err
-}
-
-func (c *client) Get(ctx context.Context, id mail.QueueID) (e *queue.Entry, err error) {
-	err = c.call(ctx, "get", id.Shard(), false, false, func() error { e, err = c.memory.Get(ctx, id); return err })
-	return e, err
-}
-
-func (c *client) Content(ctx context.Context, id mail.QueueID) (content mail.Content, err error) {
-	err = c.call(ctx, "content", id.Shard(), false, false, func() error { content, err = c.memory.Content(ctx, id); return err })
-	return content, err
-}
-
-func (c *client) List(ctx context.Context, now time.Time, f queue.Filter, after mail.QueueID, max int) (out []*queue.Entry, err error) {
-	err = c.call(ctx, "list", -1, false, false, func() error { out, err = c.memory.List(ctx, now, f, after, max); return err })
-	return out, err
-}
-
-func (c *client) NextDue(ctx context.Context, now time.Time) (due time.Time, ok bool, err error) {
-	err = c.call(ctx, "next", -1, false, false, func() error { due, ok, err = c.memory.NextDue(ctx, now); return err })
-	return due, ok, err
-}
-
-func (c *client) Stats(ctx context.Context, now time.Time) (s queue.Stats, err error) {
-	err = c.call(ctx, "stats", -1, false, false, func() error { s, err = c.memory.Stats(ctx, now); return err })
-	return s, err
-}
-
-func (c *client) Wake(ctx context.Context, lane string) error {
-	return c.call(ctx, "wake", -1, false, true, func() error { return c.memory.Wake(ctx, lane) })
-}
-
-// Marks implements [Redis]: this one counts no changes.
-func (c *client) Marks() (marks [mail.Shards]redis.Mark) {
-	c.server.mu.Lock()
-	defer c.server.mu.Unlock()
-	for i := range marks {
-		marks[i].Epoch = fmt.Sprint(c.views[i])
-	}
-	return marks
-}
-
-// Recall implements [Redis].
-func (c *client) Recall(marks [mail.Shards]redis.Mark) {
-	c.server.mu.Lock()
-	defer c.server.mu.Unlock()
-	for i, m := range marks {
-		fmt.Sscan(m.Epoch, &c.views[i])
-	}
-}
-
-func (c *client) BeginRestore(ctx context.Context, shard int) error {
-	return c.call(ctx, "begin", -2, false, true, func() error {
-		c.server.mu.Lock()
-		defer c.server.mu.Unlock()
-		c.views[shard] = c.epoch[shard]
-		if c.restoring[shard] == nil {
-			c.restoring[shard] = map[*client]time.Time{}
-		}
-		c.restoring[shard][c] = time.Now()
-		return nil
-	})
-}
-
-func (c *client) EndRestore(ctx context.Context, shard int) error {
-	return c.call(ctx, "end", shard, false, true, func() error {
-		c.server.mu.Lock()
-		defer c.server.mu.Unlock()
-		if delete(c.restoring[shard], c); len(c.restoring[shard]) == 0 {
-			delete(c.restoring, shard)
-		}
-		return nil
-	})
-}
-
-func (c *client) Bury(ctx context.Context, leases map[mail.QueueID]uint64) error {
-	return c.call(ctx, "bury", -2, true, true, func() error {
-		c.server.mu.Lock()
-		defer c.server.mu.Unlock()
-		for id, token := range leases {
-			if e, err := c.memory.Get(ctx, id); err == nil && max(e.Lease.Token, c.version[id]) > token {
-				continue
-			}
-			c.forgetEntry(id)
-			c.gone[id] = "refused"
-		}
-		return nil
-	})
-}
-
-func (c *client) forgetEntry(id mail.QueueID) {
-	c.memory.mu.Lock()
-	defer c.memory.mu.Unlock()
-	c.memory.forget(id)
-}
-
-func (c *client) Restore(ctx context.Context, e *queue.Entry, content mail.Content) (restored bool, err error) {
-	err = c.call(ctx, "restore", e.ID.Shard(), true, true, func() error {
-		c.server.mu.Lock()
-		defer c.server.mu.Unlock()
-		old, err := c.memory.Get(ctx, e.ID)
-		if c.gone[e.ID] != "" || err == nil && (c.version[e.ID] >= e.Lease.Token || old.Lease.Token > e.Lease.Token) {
-			return nil
-		}
-		c.forgetEntry(e.ID)
-		back := clone(e)
-		back.Lease = queue.Lease{}
-		c.memory.mu.Lock()
-		c.memory.token = max(c.memory.token, e.Lease.Token)
-		c.memory.mu.Unlock()
-		restored = true
-		c.version[e.ID] = e.Lease.Token
-		return c.memory.Put(ctx, back, content, time.Time{})
-	})
-	return restored, err
 }
 
 func (c *client) Close() error { return nil }
