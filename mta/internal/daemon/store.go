@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -43,6 +42,9 @@ func (s *Server) openStore(ctx context.Context) error {
 	if err := checkRedis(ctx, s.cfg, there); err != nil {
 		return err
 	}
+	if err := changePlace(s.cfg.State, there.Place(), s.log); err != nil {
+		return err
+	}
 	copies, err := openCopies(filepath.Join(s.cfg.State, copiesDir), s.log)
 	if err != nil {
 		return err
@@ -67,33 +69,6 @@ type closing struct {
 }
 
 func (c closing) Close() error { return errors.Join(c.Store.Close(), c.also.Close()) }
-
-// Beside the spool, a node that shares a queue in Redis has copies of what it put
-// there, and what it knows of that Redis.
-const (
-	copiesDir = "copies"
-	marksFile = "redis.json"
-)
-
-// openCopies opens the copies, which are not synced: after a power loss they may
-// be anything. Those that cannot be opened are set aside, and new ones begun: the
-// mail itself is in Redis.
-func openCopies(dir string, log *slog.Logger) (*spool.Store, error) {
-	o := spool.Options{Log: log, NoSync: true}
-	store, err := spool.OpenWith(dir, o)
-	if err == nil {
-		return store, nil
-	}
-	aside := dir + ".damaged"
-	log.Error("copies set aside", "dir", aside, "err", err)
-	if err := errors.Join(os.RemoveAll(aside), os.Rename(dir, aside)); err != nil {
-		return nil, fmt.Errorf("copies of the queue: %w", err)
-	}
-	if store, err = spool.OpenWith(dir, o); err != nil {
-		return nil, fmt.Errorf("copies of the queue: %w", err)
-	}
-	return store, nil
-}
 
 func (s *Server) relaxed() bool { return s.cfg.Queue.Durability == string(redis.Relaxed) }
 

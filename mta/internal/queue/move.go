@@ -27,7 +27,8 @@ type Moved struct {
 // it is removed from the first; only then can it be attempted there. So a Move
 // that is cut off loses nothing, and one that is run again within an hour goes on
 // where it was, and has nothing attempted twice. Whoever attempts what the first
-// store has should have stopped. done is called after each entry; it may be nil.
+// store has should have stopped, and have nothing left that only another store can
+// decide: it is as if entries had no Twin. done is called after each entry; it may be nil.
 func Move(ctx context.Context, from, to Store, done func(Moved)) (m Moved, err error) {
 	after := mail.QueueID("")
 	for {
@@ -92,7 +93,7 @@ func put(ctx context.Context, from, to Store, e *Entry) (token uint64, err error
 		return 0, fmt.Errorf("read content: %w", err)
 	}
 	c := *e
-	c.Lease = Lease{}
+	c.Lease, c.Twin = Lease{}, nil
 	err = to.Put(ctx, &c, content, time.Now().Add(moveLease))
 	if !errors.Is(err, ErrExists) {
 		return c.Lease.Token, err

@@ -20,20 +20,47 @@ type marked struct {
 	Shards [mail.Shards]redis.Mark `json:"shards"`
 }
 
+// Place is the Redis that a file of marks is of; empty: there is no such file, or
+// it cannot be understood.
+func Place(file string) (string, error) {
+	m, err := readMarks(file)
+	if notRead(err) {
+		return "", err
+	}
+	return m.Redis, nil
+}
+
+func readMarks(file string) (m marked, err error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &m)
+	}
+	if err != nil {
+		return marked{}, fmt.Errorf("what is known of redis: %w", err)
+	}
+	return m, nil
+}
+
+// notRead tells an error of the disk from one of what stands there: a file that
+// was not synced may be anything after a power loss.
+func notRead(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path)
+}
+
 // recall reads the marks. Those of another Redis say nothing of this one.
 func (s *Store) recall() error {
 	if s.o.Marks == "" {
 		return nil
 	}
-	text, err := os.ReadFile(s.o.Marks)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	m, err := readMarks(s.o.Marks)
+	if notRead(err) {
+		return err
 	}
 	if err != nil {
-		return fmt.Errorf("what is known of redis: %w", err)
-	}
-	var m marked
-	if err := json.Unmarshal(text, &m); err != nil {
 		s.log.Warn("what was known of redis is lost", "file", s.o.Marks, "err", err)
 		return nil
 	}
