@@ -19,6 +19,28 @@ type sink struct {
 	mu   sync.Mutex
 	seen map[string]int // by number and recipient
 	last []byte         // content of the last message
+
+	// A message with such a number is not taken the first time it comes: it waits
+	// until the channel is closed, and is put off then.
+	putOff map[string]chan struct{}
+}
+
+// hold has the first copy of a message put off, once the channel it returns is
+// closed.
+func (s *sink) hold(number string) (release chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	release = make(chan struct{})
+	s.putOff[number] = release
+	return release
+}
+
+// holds tells whether the copy that hold spoke of came.
+func (s *sink) holds(number string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, expected := s.putOff[number]
+	return !expected
 }
 
 func startSink(t testing.TB) *sink {
@@ -27,7 +49,7 @@ func startSink(t testing.TB) *sink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &sink{addr: l.Addr().String(), seen: map[string]int{}}
+	s := &sink{addr: l.Addr().String(), seen: map[string]int{}, putOff: map[string]chan struct{}{}}
 	srv := gosmtp.NewServer(s)
 	srv.Domain = "sink.example"
 	srv.EnableSMTPUTF8 = true
@@ -74,6 +96,12 @@ func (s *sinkSession) Data(r io.Reader) error {
 	}
 	number := numberOf(string(content))
 	s.sink.mu.Lock()
+	if wait, ok := s.sink.putOff[number]; ok {
+		delete(s.sink.putOff, number)
+		s.sink.mu.Unlock()
+		<-wait
+		return &gosmtp.SMTPError{Code: 451, EnhancedCode: gosmtp.EnhancedCode{4, 3, 0}, Message: "Later"}
+	}
 	defer s.sink.mu.Unlock()
 	s.sink.last = content
 	for _, rcpt := range s.rcpts {
