@@ -27,6 +27,8 @@ type Scenario struct {
 
 	// Needs tells why the scenario cannot be played on this machine; nil: it can.
 	Needs func() error
+	// Redis starts what the queue is kept in and returns its URL; nil: one server.
+	Redis func(*Run) (url string, err error)
 	// Prepare is called before the nodes start; nil: nothing is to be done.
 	Prepare func(*Run) error
 	// Fault makes the fault happen once, under load, and leaves the servers

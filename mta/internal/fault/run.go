@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/testpeer/redistest"
 )
 
 // A Run is one scenario played against one kind of store.
@@ -18,19 +20,24 @@ type Run struct {
 	Times    int
 	Dir      string // all that the run writes
 	Binary   string // mta
+	Brief    bool   // what takes a minute takes seconds
 
 	Ledger *Ledger
 	Nodes  []*Node
 	Sinks  []*Sink
 
-	random  *rand.Rand // of the faults
-	clients *clients
-	looked  map[string]bool // message files that are in the ledger
-	queue   string          // lines below `queue:` in pipeline.yaml
-	disk    *disk           // that holds the state of the nodes; nil: the folder of the run does
-	env     []string        // of the nodes
-	late    time.Duration   // of sinks that answer late
-	cleanup []func()
+	random     *rand.Rand // of the faults
+	clients    *clients
+	looked     map[string]bool   // message files that are in the ledger
+	queue      string            // lines below `queue:` in pipeline.yaml
+	disk       *disk             // that holds the state of the nodes; nil: the folder of the run does
+	env        []string          // of the nodes
+	redis      *redistest.Server // nil: there is none, or more than one
+	replicated *redistest.Replicated
+	cluster    *redistest.Cluster
+	proxy      *proxy        // before redis
+	late       time.Duration // of sinks that answer late
+	cleanup    []func()
 }
 
 // relayTimeout is what the nodes give a next hop for each reply.
@@ -136,6 +143,9 @@ func (r *Run) yaml(n *Node) string {
 		fmt.Fprintf(&b, "    %s: smtp://%s\n", s.Domain, s.Addr())
 	}
 	fmt.Fprintf(&b, "queue:\n  retry: {first: 1s, factor: 1.5, max: 3s}\n%s", r.queue)
+	if r.Store == Redis {
+		fmt.Fprintf(&b, "  node: %s\n", n.Name)
+	}
 	b.WriteString("pipeline: []\nlog: {level: info, format: json}\n")
 	return b.String()
 }

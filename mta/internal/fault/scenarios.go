@@ -10,6 +10,7 @@ func Scenarios() []*Scenario {
 	return slices.Concat(
 		[]*Scenario{killed(), killedAtStart(), powerCut(), diskFull(), diskReadOnly(), diskSlow(), clockJumps()},
 		nextHops(),
+		redisFaults(),
 	)
 }
 

@@ -16,6 +16,7 @@ type Suite struct {
 	Seed   uint64
 	Stores []string // nil: all that a scenario is for
 	Times  int      // zero: as the scenario says
+	Brief  bool     // what takes a minute takes seconds
 	Keep   bool     // the folders of runs that passed
 	Log    io.Writer
 }
@@ -53,7 +54,7 @@ func (s *Suite) play(ctx context.Context, scenario *Scenario, store string) (*Re
 			return &Result{Scenario: scenario.Name, What: scenario.What, Store: store, Seed: s.Seed, Skipped: err.Error()}, nil
 		}
 	}
-	r := &Run{Scenario: scenario, Store: store, Seed: s.Seed, Times: scenario.Times, Binary: s.Binary,
+	r := &Run{Scenario: scenario, Store: store, Seed: s.Seed, Times: scenario.Times, Binary: s.Binary, Brief: s.Brief,
 		Dir: filepath.Join(s.Dir, fmt.Sprintf("%s-%s-%d", scenario.Name, store, s.Seed))}
 	if s.Times > 0 {
 		r.Times = s.Times
