@@ -33,6 +33,7 @@ type Node struct {
 	mu     sync.Mutex
 	addr   string        // of its smtp listener; empty while it is down
 	ready  chan struct{} // closed once it serves
+	shares bool          // it uses what nodes share: Redis
 	last   []string      // the end of its log
 	panics []string
 	rss    int64 // peaks over all of its lives
@@ -73,7 +74,7 @@ func (n *Node) spawn() error {
 		return errors.Join(err, log.Close(), r.Close())
 	}
 	n.mu.Lock()
-	n.ready = make(chan struct{})
+	n.ready, n.shares = make(chan struct{}), false
 	n.mu.Unlock()
 	n.cmd, n.done = cmd, make(chan struct{})
 	go func(done chan struct{}) {
@@ -144,7 +145,19 @@ func (n *Node) line(line []byte) {
 		n.addr = event.Addr
 	case event.Msg == "serving":
 		close(n.ready)
+	case event.Msg == "queue store back":
+		n.shares = true
+	case event.Msg == "queue store away":
+		n.shares = false
 	}
+}
+
+// sharing tells whether it says that it uses Redis. While it does not, it lists
+// no more than what it has itself.
+func (n *Node) sharing() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.shares
 }
 
 func (n *Node) tail() string {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,6 +166,9 @@ func (r *Run) underLoad(ctx context.Context, result *Result) error {
 		if err := r.await(ctx, load.Between/3+r.random.IntN(load.Between)); err != nil {
 			return err
 		}
+		if err := r.shared(ctx); err != nil {
+			return err
+		}
 		time.Sleep(upTo(r.random, 4*time.Millisecond)) // so that the moment falls anywhere between two answers
 		if r.Scenario.Fault == nil {
 			continue
@@ -195,6 +199,27 @@ func (r *Run) await(ctx context.Context, n int) error {
 		time.Sleep(time.Millisecond)
 	}
 	return nil
+}
+
+// shared waits until all nodes use Redis again: a fault of something that nobody
+// uses shows nothing.
+func (r *Run) shared(ctx context.Context) error {
+	deadline := time.Now().Add(serveTime)
+	for !r.sharing() {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("within %v not all nodes used Redis again\n%s", serveTime, r.Nodes[0].tail())
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return nil
+}
+
+// sharing tells whether each node uses what the queue is kept in.
+func (r *Run) sharing() bool {
+	return r.Store != Redis || !slices.ContainsFunc(r.Nodes, func(n *Node) bool { return !n.sharing() })
 }
 
 // account lets everything arrive, and draws the balance.
@@ -248,11 +273,12 @@ const settleTime = 2 * time.Minute
 func (r *Run) drain(ctx context.Context, result *Result) (queued, error) {
 	deadline := time.Now().Add(settleTime)
 	for empty := 0; empty < 3 && time.Now().Before(deadline); { // the looks at several nodes are not one
+		whole := r.sharing()
 		n, err := r.left()
 		if err != nil {
 			return queued{}, err
 		}
-		if empty++; n > 0 {
+		if empty++; n > 0 || !whole || !r.sharing() {
 			empty = 0
 		}
 		if err := ctx.Err(); err != nil {
