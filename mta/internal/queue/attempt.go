@@ -96,6 +96,7 @@ func (q *Queue) deliver(ctx context.Context, e *Entry, o *trial, place *visit) {
 	n := len(e.Envelope.Recipients)
 	o.idle = make([]bool, n)
 	now := time.Now()
+	inTurn(e, now)
 	var due []int
 	for i, rcpt := range e.Envelope.Recipients {
 		if o.idle[i] = rcpt.RetryAt.After(now) && !q.expired(e, now); !o.idle[i] {

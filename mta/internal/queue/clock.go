@@ -137,3 +137,23 @@ func (q *Queue) advance(ctx context.Context, e *Entry, by time.Duration) error {
 	q.due(e.Due)
 	return nil
 }
+
+// inTurn has the first of e's recipients be due now. An entry is due when the
+// first of them is; if none is, another clock said when: this one has been set
+// back since, or it was another node's.
+func inTurn(e *Entry, now time.Time) {
+	rcpts := e.Envelope.Recipients
+	if len(rcpts) == 0 {
+		return
+	}
+	ahead := rcpts[0].RetryAt.Sub(now)
+	for _, rcpt := range rcpts[1:] {
+		ahead = min(ahead, rcpt.RetryAt.Sub(now))
+	}
+	if ahead <= 0 {
+		return
+	}
+	for i := range rcpts {
+		rcpts[i].RetryAt = rcpts[i].RetryAt.Add(-ahead)
+	}
+}

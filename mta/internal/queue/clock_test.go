@@ -59,6 +59,34 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
+// A store that counts time by itself says that an entry is due; what its
+// recipients were told by a clock that was ahead does not hold it up.
+func TestRecipientsByAnotherClock(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		now := time.Now()
+		e := &queue.Entry{
+			ID: mail.NewQueueID(now), Received: now, Due: now, Size: int64(len(crepe)),
+			Envelope: mail.Envelope{
+				ReversePath: mail.Path{Local: "alice", Domain: "crepes.fr"},
+				Recipients: []mail.Recipient{
+					{Path: mail.Path{Local: "bob", Domain: "late.example"}, RetryAt: now.Add(70 * time.Minute)},
+					{Path: mail.Path{Local: "bob", Domain: "first.example"}, RetryAt: now.Add(time.Hour)},
+				},
+			},
+		}
+		if err := w.store.Put(ctx, e, mail.Bytes(crepe), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		w.run()
+		time.Sleep(time.Hour)
+		for domain, want := range map[string]time.Duration{"first.example": 0, "late.example": 10 * time.Minute} {
+			if got := w.times(w.got, domain); len(got) != 1 || got[0] < want || got[0] > want+time.Minute {
+				t.Errorf("%s: taken at %v, want %v", domain, got, want)
+			}
+		}
+	})
+}
+
 // Nothing expires because the clock is set forward.
 func TestClockSetForward(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
