@@ -134,7 +134,7 @@ var allowed = map[string]string{
 	"mta/internal/disk/faultdisk":     "mta/internal/disk",
 	"mta/internal/dsn":                "mta/internal/mail",
 	"mta/internal/e2e":                "",
-	"mta/internal/fault":              "golang.org/x/sys/unix mta/internal/testpeer/redistest",
+	"mta/internal/fault":              "golang.org/x/sys/unix mta/internal/disk mta/internal/disk/faultdisk mta/internal/mail mta/internal/queue mta/internal/queue/spool mta/internal/testpeer/redistest",
 	"mta/internal/imapd":              "github.com/emersion/go-imap/v2 github.com/emersion/go-imap/v2/imapserver github.com/emersion/go-message github.com/emersion/go-message/charset github.com/emersion/go-message/textproto github.com/emersion/go-sasl mta/internal/mailbox mta/internal/sasl mta/internal/sessions sdk/mimetree",
 	"mta/internal/linker":             "",
 	"mta/internal/kv":                 "go.etcd.io/bbolt mta/internal/bolt sdk/host",

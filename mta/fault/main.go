@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path"
@@ -23,7 +24,7 @@ import (
 
 const description = `Runs mta, sends it mail, breaks what it stands on at random moments, and accounts for every message that was answered 250.
 
-The table goes to standard output, progress to standard error. The exit code is 1 if something was lost, doubled without an excuse, damaged or stuck.
+What came of each run goes to standard output, progress to standard error. The exit code is 1 if something was lost, doubled without an excuse, damaged or stuck.
 
 Example: go run ./mta/fault --scenario 'kill*' --store spool --times 5`
 
@@ -35,6 +36,7 @@ type command struct {
 	Duration time.Duration `help:"Play all again, with other seeds, until that long has passed." placeholder:"TIME"`
 	Seed     uint64        `help:"Of the moments and the mail; left out: from the clock. It is in the output." placeholder:"N"`
 	Keep     bool          `help:"Keep the folder of each run: logs, mailboxes, queue."`
+	Markdown bool          `help:"Print a table in Markdown."`
 	JSON     bool          `help:"Print JSON, one run a line." name:"json"`
 	Mta      string        `help:"The binary to break; left out: built from this checkout." placeholder:"FILE"`
 }
@@ -71,7 +73,7 @@ func (c *command) run(ctx context.Context) (passed bool, err error) {
 	} else {
 		defer os.RemoveAll(dir)
 	}
-	suite := &fault.Suite{Dir: dir, Binary: c.Mta, Times: c.Times, Keep: c.Keep, Log: os.Stderr}
+	suite := &fault.Suite{Dir: dir, Binary: c.Mta, Times: c.Times, Keep: c.Keep, Log: c.progress()}
 	if c.Store != "" {
 		suite.Stores = []string{c.Store}
 	}
@@ -80,6 +82,15 @@ func (c *command) run(ctx context.Context) (passed bool, err error) {
 		return false, err
 	}
 	return !slices.ContainsFunc(results, func(r *fault.Result) bool { return !r.Passed() }), err
+}
+
+// progress is where each run is told of at once. Standard output has the same, if
+// nothing else was asked for.
+func (c *command) progress() io.Writer {
+	if c.JSON || c.Markdown {
+		return os.Stderr
+	}
+	return os.Stdout
 }
 
 func (c *command) choose() (chosen []*fault.Scenario, err error) {
@@ -119,8 +130,12 @@ func (c *command) play(ctx context.Context, suite *fault.Suite, scenarios []*fau
 }
 
 func (c *command) print(results []*fault.Result) error {
-	if !c.JSON {
+	switch {
+	case c.Markdown:
 		fault.Table(os.Stdout, results)
+		return nil
+	case !c.JSON:
+		fault.List(os.Stdout, results)
 		return nil
 	}
 	out := json.NewEncoder(os.Stdout)

@@ -96,7 +96,7 @@ func (c *clients) send(s *session, random *rand.Rand) error {
 		size = 130<<10 + random.IntN(70<<10)
 	}
 	content := compose(random, token, rcpts, size)
-	for _, line := range slices.Concat([]string{"MAIL FROM:<" + sender + ">"}, toRCPT(rcpts), []string{"DATA"}) {
+	for _, line := range slices.Concat([]string{"MAIL FROM:<" + sender + "> ENVID=" + token}, toRCPT(rcpts), []string{"DATA"}) {
 		s.ask(line)
 		if s.err != nil {
 			return s.err

@@ -13,10 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A disk is a small ext4 filesystem in a file. It can fill up, stop, fail and
+// A loopDisk is a small ext4 filesystem in a file. It can fill up, stop, fail and
 // lose its power like a real one, and nothing else of the machine notices. It
 // takes Linux, root and a free loop device.
-type disk struct {
+type loopDisk struct {
 	image string
 	dir   string // where it is mounted
 }
@@ -40,8 +40,8 @@ var diskNeeds = sync.OnceValue(func() error {
 })
 
 // newDisk makes and mounts one below dir.
-func newDisk(dir string) (*disk, error) {
-	d := &disk{image: filepath.Join(dir, "disk.img"), dir: filepath.Join(dir, "disk")}
+func newDisk(dir string) (*loopDisk, error) {
+	d := &loopDisk{image: filepath.Join(dir, "disk.img"), dir: filepath.Join(dir, "disk")}
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -68,15 +68,15 @@ func sh(name string, args ...string) error {
 	return nil
 }
 
-func (d *disk) mount() error {
+func (d *loopDisk) mount() error {
 	return sh("mount", "-o", "loop,errors=remount-ro", d.image, d.dir)
 }
 
-func (d *disk) unmount() error { return sh("umount", d.dir) }
+func (d *loopDisk) unmount() error { return sh("umount", d.dir) }
 
 // repair mounts it again after it failed or lost its power: the journal is
 // replayed, and what was not in it is gone. Nobody may use it meanwhile.
-func (d *disk) repair() error {
+func (d *loopDisk) repair() error {
 	if err := d.unmount(); err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (d *disk) repair() error {
 }
 
 // fill takes all room that is left.
-func (d *disk) fill() error {
+func (d *loopDisk) fill() error {
 	f, err := os.Create(filepath.Join(d.dir, "filler"))
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func (d *disk) fill() error {
 }
 
 // empty gives it back.
-func (d *disk) empty() error { return os.Remove(filepath.Join(d.dir, "filler")) }
+func (d *loopDisk) empty() error { return os.Remove(filepath.Join(d.dir, "filler")) }
 
 // shutdown is EXT4_IOC_SHUTDOWN: from now on each call fails, and what is not on
 // the disk will never be there.
@@ -113,7 +113,7 @@ const (
 )
 
 // cut takes its power.
-func (d *disk) cut() error {
+func (d *loopDisk) cut() error {
 	f, err := os.Open(d.dir)
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (d *disk) cut() error {
 }
 
 // fail makes the filesystem find an error in itself, upon which it is read-only.
-func (d *disk) fail() error {
+func (d *loopDisk) fail() error {
 	device, err := exec.Command("findmnt", "-n", "-o", "SOURCE", d.dir).Output()
 	if err != nil {
 		return fmt.Errorf("findmnt: %w", err)
@@ -133,7 +133,7 @@ func (d *disk) fail() error {
 }
 
 // freeze has each write wait for a while.
-func (d *disk) freeze(t time.Duration) error {
+func (d *loopDisk) freeze(t time.Duration) error {
 	if err := sh("fsfreeze", "-f", d.dir); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@
 package fault
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -24,6 +25,10 @@ type Scenario struct {
 	Nodes  int // how many servers share the queue; zero: one
 	Load   Load
 	Quirks []Quirk // of next hops beside the good ones, each at a domain of its own
+
+	// Inside plays it with a queue within this process, instead of all that
+	// follows; nil: it is played with processes.
+	Inside func(ctx context.Context, r *Run, result *Result) error
 
 	// Needs tells why the scenario cannot be played on this machine; nil: it can.
 	Needs func() error

@@ -17,16 +17,18 @@ type Ledger struct {
 	arrivals map[target][]arrival      // what mailboxes and next hops have
 	notices  map[target][]notification // failures that were reported
 	lapses   map[string][]interval     // of nodes: when each could not write down what it knew
+	diskless []interval                // when a node's disk failed
 	broken   []string                  // what must never be seen, in words
 	accepted int
-	refused  map[int]int // final replies other than 250, by code
+	refused  map[int]int     // final replies other than 250, by code
+	hanging  map[string]bool // domains of next hops that keep an attempt waiting
 }
 
 // newLedger returns an empty ledger.
 func newLedger() *Ledger {
 	return &Ledger{
 		sent: map[string]*sent{}, arrivals: map[target][]arrival{}, notices: map[target][]notification{},
-		lapses: map[string][]interval{}, refused: map[int]int{},
+		lapses: map[string][]interval{}, refused: map[int]int{}, hanging: map[string]bool{},
 	}
 }
 
@@ -58,7 +60,8 @@ type arrival struct {
 	begin, end time.Time // of the transaction
 	seen       bool      // its final reply was written to a peer that could read it
 	mailbox    bool      // not a next hop: seen is about the file
-	dsn        bool
+	id         string    // in the queue of the node, where that is known
+	unwritten  bool      // the node has not written it down yet, or never did
 }
 
 // A notification is one DSN about one recipient.
@@ -130,6 +133,14 @@ func (l *Ledger) lapse(node string, from, to time.Time) {
 	l.lapses[node] = append(l.lapses[node], interval{from, to})
 }
 
+// noDisk is lapse for a node whose disk failed.
+func (l *Ledger) noDisk(node string, from, to time.Time) {
+	l.lapse(node, from, to)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.diskless = append(l.diskless, interval{from, to})
+}
+
 // arrived notes a copy of a message at some recipients. It may be called before
 // the sender of it knows that it was accepted. The result is for answeredPeer.
 func (l *Ledger) arrived(a arrival, rcpts []string, content []byte) {
@@ -178,6 +189,36 @@ func (l *Ledger) notified(a arrival, content []byte) {
 	}
 }
 
+// written notes that a node has written down what had become of attempts at an
+// entry of its queue by then.
+func (l *Ledger) written(id string, by time.Time) {
+	l.each(func(a *arrival) {
+		if a.id == id && !a.end.After(by) {
+			a.unwritten = false
+		}
+	})
+}
+
+// died notes the end of a process: what it has not written down it never will.
+func (l *Ledger) died() { l.each(func(a *arrival) { a.id = "" }) }
+
+func (l *Ledger) each(f func(*arrival)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, copies := range l.arrivals {
+		for i := range copies {
+			f(&copies[i])
+		}
+	}
+	for _, notices := range l.notices {
+		for _, n := range notices {
+			for i := range n.copies {
+				f(&n.copies[i])
+			}
+		}
+	}
+}
+
 // breach notes what must never be seen. The lock is held.
 func (l *Ledger) breach(format string, args ...any) {
 	l.broken = append(l.broken, fmt.Sprintf(format, args...))
@@ -206,16 +247,36 @@ func (l *Ledger) slowest(of func(rcpt string) bool) (d time.Duration) {
 // excused tells whether the node that made a may not know of it: it never saw
 // the reply, or had a lapse before it could write down that it did. gap is how
 // long it had.
-func (l *Ledger) excused(a arrival) (why excuse, gap time.Duration) {
+func (l *Ledger) excused(t target, a arrival) (why excuse, gap time.Duration) {
 	if !a.seen {
 		return unseen, 0
 	}
+	if a.unwritten {
+		return died, 0
+	}
+	why = none
 	for _, p := range l.lapses[a.node] {
-		if !p.to.Before(a.begin) && !p.from.After(a.end.Add(grace)) {
-			return died, max(p.from.Sub(a.end), 0)
+		switch gap = max(p.from.Sub(a.end), 0); {
+		case p.to.Before(a.begin):
+		case gap <= grace:
+			return died, gap
+		case gap <= grace+attemptTime && l.hangs(t.token):
+			why = underWay
 		}
 	}
-	return none, 0
+	return why, 0
+}
+
+// attemptTime is how long an attempt may go on after its first recipients are
+// done with, if a next hop of another is silent at two connections.
+const attemptTime = 2 * relayTimeout
+
+// hangs tells whether an attempt at a message may have to wait for a next hop.
+func (l *Ledger) hangs(token string) bool {
+	return slices.ContainsFunc(l.sent[token].rcpts, func(rcpt string) bool {
+		_, domain, _ := strings.Cut(rcpt, "@")
+		return l.hanging[domain]
+	})
 }
 
 // overtaken tells whether the node that made a had stood still just before: it
@@ -235,4 +296,5 @@ const (
 	none excuse = iota
 	unseen
 	died
+	underWay
 )

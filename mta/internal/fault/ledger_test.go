@@ -96,6 +96,22 @@ func TestVerdict(t *testing.T) {
 			s.arrives("a", bob, 5, true)
 			s.lapse("n0", s.at(1).Add(2*grace), s.at(1).Add(2*grace))
 		}, Result{Accepted: 1, Recipients: 1, Relayed: 1, Doubled: Doubled{Never: 1}}, []string{"doubled"}},
+		{"twice, since the attempt at another recipient was under way when the node was killed", func(s *story, q queued) {
+			s.hanging["slow.test"] = true
+			s.accepts("a", bob, "kim@slow.test")
+			s.arrives("a", bob, 1, true)
+			s.lapse("n0", s.at(3), s.at(3))
+			s.arrives("a", bob, 5, true)
+			s.arrives("a", "kim@slow.test", 5, true)
+		}, Result{Accepted: 1, Recipients: 2, Relayed: 2, Doubled: Doubled{Open: 1}}, nil},
+		{"twice, and the attempt was over long before the node was killed", func(s *story, q queued) {
+			s.hanging["slow.test"] = true
+			s.accepts("a", bob, "kim@slow.test")
+			s.arrives("a", bob, 1, true)
+			s.lapse("n0", s.at(9), s.at(9))
+			s.arrives("a", bob, 12, true)
+			s.arrives("a", "kim@slow.test", 12, true)
+		}, Result{Accepted: 1, Recipients: 2, Relayed: 2, Doubled: Doubled{Never: 1}}, []string{"doubled"}},
 		{"twice, and another node was killed", func(s *story, q queued) {
 			s.accepts("a", bob)
 			s.arrives("a", bob, 1, true)
@@ -155,6 +171,12 @@ func TestVerdict(t *testing.T) {
 			s.answered("a", 451, "no")
 			s.arrives("a", bob, 1, true)
 		}, Result{}, []string{"refused, and kept all the same"}},
+		{"refused by a disk that was broken, and arrived all the same", func(s *story, q queued) {
+			s.sends("a", bob)
+			s.noDisk("n0", time.Now().Add(-time.Second), time.Now().Add(time.Second))
+			s.answered("a", 451, "no")
+			s.arrives("a", bob, 1, true)
+		}, Result{}, nil},
 		{"somebody else's mail", func(s *story, q queued) {
 			s.accepts("a", bob)
 			s.arrives("a", eve, 1, true)
@@ -202,6 +224,10 @@ func TestNoticeIsRead(t *testing.T) {
 		"Original-Recipient: rfc822;k@x.test\r\nFinal-Recipient: rfc822; kim@x.test\r\nAction: Failed\r\n\r\n" + string(s.content["a"])))
 	if !ok || n.id != "<1@x>" || n.token != "a" || !slices.Equal(n.failed, []string{"bob@x.test", "kim@x.test"}) {
 		t.Errorf("got %+v, %v", n, ok)
+	}
+	n, ok = readNotice([]byte("Message-ID: <1@x>\r\n\r\nOriginal-Envelope-Id: b\r\n\r\nFinal-Recipient: rfc822; bob@x.test\r\nAction: failed\r\n"))
+	if !ok || n.token != "b" {
+		t.Errorf("without the message: got %+v, %v", n, ok)
 	}
 	if _, ok := readNotice(s.content["a"]); ok {
 		t.Error("a message is taken for a DSN")

@@ -48,13 +48,13 @@ type sum = [sha256.Size]byte
 // A notice is what a DSN says.
 type notice struct {
 	id     string   // its Message-ID
-	token  string   // of the message that it returns
+	token  string   // of the message that it returns; of its envelope, if the message could not be read any more
 	failed []string // the recipients that it reports as failed
 }
 
 // readNotice reads a DSN, by its lines: to judge its form is the work of others.
 func readNotice(content []byte) (n notice, ok bool) {
-	about := ""
+	about, envelope := "", ""
 	for line := range strings.Lines(string(content)) {
 		line = strings.TrimRight(line, "\r\n")
 		switch name, value, _ := strings.Cut(line, ": "); strings.ToLower(name) {
@@ -71,7 +71,12 @@ func readNotice(content []byte) (n notice, ok bool) {
 			}
 		case "x-fault-token":
 			n.token = value
+		case "original-envelope-id":
+			envelope = value
 		}
+	}
+	if n.token == "" {
+		n.token = envelope
 	}
 	return n, n.id != "" && n.token != "" && len(n.failed) > 0
 }

@@ -20,6 +20,42 @@ type proxy struct {
 	mu     sync.Mutex
 	conns  map[net.Conn]bool
 	closed bool
+	left   int    // pieces until the trap is sprung; zero: there is none
+	pass   bool   // the last of them is passed on
+	spring func() // then
+}
+
+// trap has f called at the nth piece from now, in either direction, after it was
+// passed on or instead. Nothing else goes through meanwhile, and all connections
+// are closed after.
+func (p *proxy) trap(n int, pass bool, f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.left, p.pass, p.spring = n, pass, f
+}
+
+// step counts a piece, and writes it. It is false if that was the last.
+func (p *proxy) step(to net.Conn, piece []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left == 0 {
+		p.mu.Unlock()
+		_, err := to.Write(piece)
+		p.mu.Lock()
+		return err == nil
+	}
+	p.left--
+	if p.left > 0 || p.pass {
+		to.Write(piece)
+	}
+	if p.left > 0 {
+		return true
+	}
+	p.spring()
+	for c := range p.conns {
+		c.Close()
+	}
+	return false
 }
 
 func newProxy(to string) (*proxy, error) {
@@ -75,10 +111,8 @@ func (p *proxy) copy(to, from net.Conn, cut *atomic.Bool) {
 			p.cutAll()
 			return
 		}
-		if n > 0 {
-			if _, err := to.Write(buf[:n]); err != nil {
-				return
-			}
+		if n > 0 && !p.step(to, buf[:n]) {
+			return
 		}
 		if err != nil {
 			return

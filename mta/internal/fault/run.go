@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wasmta/wasmta/mta/internal/disk"
+	"github.com/wasmta/wasmta/mta/internal/queue"
 	"github.com/wasmta/wasmta/mta/internal/testpeer/redistest"
 )
 
@@ -31,14 +33,18 @@ type Run struct {
 	clients    *clients
 	looked     map[string]bool   // message files that are in the ledger
 	queue      string            // lines below `queue:` in pipeline.yaml
-	disk       *disk             // that holds the state of the nodes; nil: the folder of the run does
+	disk       *loopDisk         // that holds the state of the nodes; nil: the folder of the run does
 	env        []string          // of the nodes
+	redisDisk  *loopDisk         // that holds what redis has; nil: the folder of the run does
 	redis      *redistest.Server // nil: there is none, or more than one
 	replicated *redistest.Replicated
 	cluster    *redistest.Cluster
 	proxy      *proxy        // before redis
 	late       time.Duration // of sinks that answer late
 	cleanup    []func()
+
+	files func(disk.FS) disk.FS         // in the first life of an inside; for tests
+	store func(queue.Store) queue.Store // likewise
 }
 
 // relayTimeout is what the nodes give a next hop for each reply.
@@ -52,6 +58,11 @@ func (r *Run) Play(ctx context.Context) (*Result, error) {
 	r.Ledger = newLedger()
 	r.random = random(r.Seed, r.Scenario.Name+r.Store)
 	r.looked = map[string]bool{}
+	if r.Scenario.Inside != nil {
+		err := r.Scenario.Inside(ctx, r, result)
+		result.Took = time.Since(started).Round(time.Millisecond)
+		return result, err
+	}
 	defer r.end()
 	if err := r.prepare(); err != nil {
 		return nil, err
@@ -112,6 +123,10 @@ func (r *Run) sink(domain string, q Quirk) error {
 		return err
 	}
 	r.Sinks = append(r.Sinks, s)
+	switch q.Do {
+	case "hang", "late", "never":
+		r.Ledger.hanging[domain] = true
+	}
 	return nil
 }
 
@@ -129,6 +144,9 @@ func (r *Run) node(i int) (*Node, error) {
 	return n, os.WriteFile(filepath.Join(n.Dir, "pipeline.yaml"), []byte(r.yaml(n)), 0o600)
 }
 
+// soon is the schedule of all retries: a run lasts seconds.
+const soon = "{first: 1s, factor: 1.5, max: 3s}"
+
 // password is the hash of one that nobody uses.
 const password = `"$argon2id$v=19$m=19456,t=2,p=1$Qy6w9AGYGLI934WB9qduvQ$U+Pis8LBtGfGwgfzo/34LqBOoe+pJneAqEELqsbq0lc"`
 
@@ -143,7 +161,7 @@ func (r *Run) yaml(n *Node) string {
 	for _, s := range r.Sinks {
 		fmt.Fprintf(&b, "    %s: smtp://%s\n", s.Domain, s.Addr())
 	}
-	fmt.Fprintf(&b, "queue:\n  retry: {first: 1s, factor: 1.5, max: 3s}\n%s", r.queue)
+	fmt.Fprintf(&b, "queue:\n  retry: %s\n  retry_on: {timeout: %[1]s, tls: %[1]s, greylisted: %[1]s, full: %[1]s}\n%s", soon, r.queue)
 	if r.Store == Redis {
 		fmt.Fprintf(&b, "  node: %s\n", n.Name)
 	}

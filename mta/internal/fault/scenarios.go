@@ -9,6 +9,7 @@ import (
 func Scenarios() []*Scenario {
 	return slices.Concat(
 		[]*Scenario{killed(), killedAtStart(), powerCut(), diskFull(), diskReadOnly(), diskSlow(), clockJumps()},
+		callFaults(),
 		nextHops(),
 		redisFaults(),
 	)

@@ -25,7 +25,7 @@ func powerCut() *Scenario {
 				return err
 			}
 			n.kill()
-			r.Ledger.lapse(n.Name, from, time.Now())
+			r.Ledger.noDisk(n.Name, from, time.Now())
 			if err := r.disk.repair(); err != nil {
 				return err
 			}
@@ -49,7 +49,7 @@ func diskFull() *Scenario {
 				return r.disk.empty()
 			}
 			r.Nodes[0].kill()
-			r.Ledger.lapse(r.Nodes[0].Name, from, time.Now())
+			r.Ledger.noDisk(r.Nodes[0].Name, from, time.Now())
 			if err := r.disk.empty(); err != nil {
 				return err
 			}
@@ -75,7 +75,7 @@ func diskReadOnly() *Scenario {
 			}
 			r.mustRefuse(time.Second)
 			n.kill()
-			r.Ledger.lapse(n.Name, from, time.Now())
+			r.Ledger.noDisk(n.Name, from, time.Now())
 			if err := r.disk.repair(); err != nil {
 				return err
 			}

@@ -2,12 +2,16 @@ package fault
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
 // redisFaults are scenarios in which Redis breaks, or nodes that share one.
 func redisFaults() []*Scenario {
-	return []*Scenario{redisKilled(), redisPaused(), redisFailsOver(), redisEmptied(), redisFull(), redisCut(), clusterKilled(), threeNodes()}
+	return slices.Concat(
+		[]*Scenario{killedAtRedis(), redisKilled()}, redisDiskFaults(),
+		[]*Scenario{redisPaused(), redisFailsOver(), redisEmptied(), redisFull(), redisCut(), clusterKilled(), threeNodes()},
+	)
 }
 
 func redisKilled() *Scenario {

@@ -27,6 +27,7 @@ type Result struct {
 	Queued     int         `json:"queued"`                // in the queue
 	Unanswered int         `json:"unanswered"`            // messages: the client heard nothing after the final dot
 	Kept       int         `json:"unanswered_kept"`       // of these, those that arrived or are in the queue
+	Doubted    int         `json:"doubted"`               // messages refused while the disk was broken, which it had taken all the same
 	Refused    map[int]int `json:"refused,omitempty"`     // messages by reply
 	Doubled    Doubled     `json:"doubled"`               // copies that were too many
 	LongestGap string      `json:"longest_gap,omitempty"` // between an arrival and the death that explains its double
@@ -42,6 +43,7 @@ type Result struct {
 type Doubled struct {
 	Unseen int `json:"unseen"` // the next hop's reply to the copy before was never written, or could not be read
 	Died   int `json:"died"`   // the node that brought the copy before died, or stood still, before it could write that down
+	Open   int `json:"open"`   // likewise, and the attempt had to wait for the next hop of another recipient: what came of all is written down together
 	Never  int `json:"never"`  // there is no excuse: a violation
 }
 
@@ -50,6 +52,34 @@ func (r *Result) Passed() bool { return len(r.Violations) == 0 }
 
 func (r *Result) violation(format string, args ...any) {
 	r.Violations = append(r.Violations, fmt.Sprintf(format, args...))
+}
+
+// add adds another result of the same run, whose violations say where.
+func (r *Result) add(o *Result, where string) {
+	r.Accepted += o.Accepted
+	r.Recipients += o.Recipients
+	r.Delivered += o.Delivered
+	r.Relayed += o.Relayed
+	r.Bounced += o.Bounced
+	r.Held += o.Held
+	r.Queued += o.Queued
+	r.Unanswered += o.Unanswered
+	r.Kept += o.Kept
+	r.Doubted += o.Doubted
+	r.Doubled.Unseen += o.Doubled.Unseen
+	r.Doubled.Died += o.Doubled.Died
+	r.Doubled.Open += o.Doubled.Open
+	r.Doubled.Never += o.Doubled.Never
+	for code, n := range o.Refused {
+		if r.Refused == nil {
+			r.Refused = map[int]int{}
+		}
+		r.Refused[code] += n
+	}
+	for _, v := range o.Violations {
+		kind, rest, _ := strings.Cut(v, ": ")
+		r.violation("%s: %s%s", kind, where, rest)
+	}
 }
 
 // queued is what the store says it has: the recipients without an outcome, by
@@ -85,6 +115,8 @@ func (l *Ledger) settle(r *Result, q queued) {
 		switch {
 		case s.answer == accepted:
 			r.Accepted++
+		case s.answer == refused && kept && l.brokenAt(s.at):
+			r.Doubted++
 		case s.answer == refused && kept:
 			r.violation("refused, and kept all the same: message %s for %v, refused at %s", token, s.rcpts, s.at.Format(clock))
 		case s.answer == unanswered:
@@ -98,6 +130,13 @@ func (l *Ledger) settle(r *Result, q queued) {
 		r.LongestGap = longest.Round(time.Microsecond).String()
 	}
 	slices.Sort(r.Violations)
+}
+
+// brokenAt tells whether a node had no disk at a time. What a disk said that it
+// could not store may be on it once it has been repaired: 4xx and an honest disk
+// would have been the same to the sender.
+func (l *Ledger) brokenAt(at time.Time) bool {
+	return slices.ContainsFunc(l.diskless, func(p interval) bool { return !at.Before(p.from) && !at.After(p.to) })
 }
 
 const clock = "15:04:05.000"
@@ -130,14 +169,14 @@ func (l *Ledger) doubles(r *Result, t target) (longest time.Duration) {
 		r.Doubled.Never += n - 1
 		r.violation("doubled: %d DSNs about message %s for %s", n, t.token, t.rcpt)
 	}
-	if len(l.notices[t]) > 0 && len(l.arrivals[t]) > 0 && !slices.ContainsFunc(l.arrivals[t], l.doubtful) {
+	if len(l.notices[t]) > 0 && len(l.arrivals[t]) > 0 && !slices.ContainsFunc(l.arrivals[t], func(a arrival) bool { return l.doubtful(t, a) }) {
 		r.violation("both: message %s arrived at %s, and the sender was told that it failed", t.token, t.rcpt)
 	}
 	return longest
 }
 
-func (l *Ledger) doubtful(a arrival) bool {
-	why, _ := l.excused(a)
+func (l *Ledger) doubtful(t target, a arrival) bool {
+	why, _ := l.excused(t, a)
 	return why != none
 }
 
@@ -151,13 +190,15 @@ func (l *Ledger) extra(r *Result, t target, what string, copies []arrival) (long
 	last := len(copies) - 1
 	never := 0
 	for _, a := range copies[:last] {
-		why, gap := l.excused(a)
+		why, gap := l.excused(t, a)
 		switch {
 		case why == unseen:
 			r.Doubled.Unseen++
 		case why == died:
 			r.Doubled.Died++
 			longest = max(longest, gap)
+		case why == underWay:
+			r.Doubled.Open++
 		case l.overtaken(copies[last]):
 			r.Doubled.Died++
 		default:
