@@ -117,6 +117,7 @@ func (d *Router) relay(ctx context.Context, m *mail.Message, h *hop, results []m
 	if len(h.rcpts) < len(m.Envelope.Recipients) {
 		copied := *m
 		part = &copied
+		part.Progress = m.Progress.Of(h.rcpts)
 		part.Envelope.Recipients = make([]mail.Recipient, len(h.rcpts))
 		for k, i := range h.rcpts {
 			part.Envelope.Recipients[k] = m.Envelope.Recipients[i]
@@ -138,4 +139,5 @@ func (d *Router) store(ctx context.Context, m *mail.Message, c *localCopy, resul
 	for _, i := range c.rcpts {
 		results[i] = res
 	}
+	m.Progress.Tell(c.rcpts, results)
 }

@@ -210,8 +210,21 @@ func TestDeliver(t *testing.T) {
 			box, out := &inbox{}, &hops{}
 			d := &Router{Directory: places, Inbox: box, Relay: out}
 			var got []string
-			for _, res := range d.Deliver(t.Context(), message(t, tt.rcpts...)) {
+			m := message(t, tt.rcpts...)
+			var mu sync.Mutex
+			told := map[int]mail.Outcome{}
+			m.Progress = func(rcpts []int, results []mail.Result) {
+				mu.Lock()
+				defer mu.Unlock()
+				for _, i := range rcpts {
+					told[i] = results[i].Outcome
+				}
+			}
+			for i, res := range d.Deliver(t.Context(), m) {
 				got = append(got, fmt.Sprintf("%s %s %s", res.Outcome, res.NextHop, res.Enh))
+				if at := told[i]; res.Outcome == mail.Delivered && at != mail.Delivered || at != "" && at != res.Outcome {
+					t.Errorf("of recipient %d it told %q, and came to %q", i, at, res.Outcome)
+				}
 			}
 			slices.Sort(box.copies)
 			slices.Sort(tt.copies)

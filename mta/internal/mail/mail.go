@@ -271,6 +271,36 @@ type Message struct {
 	Attempts int               // made so far
 	Notes    map[string]string // those of the queued message; what the deliverer leaves here is kept
 	Sends    []*Transaction    // what plugins send because of the attempt: the deliverer leaves it here
+	Progress Progress          // nil: nobody wants to know before the end
+}
+
+// A Progress is told, while an attempt goes on, of recipients whose results will
+// not change any more: their places in the envelope, and the results of all of it,
+// of which it looks at those. It may be called by several goroutines at once, and
+// not after the attempt has ended.
+type Progress func(rcpts []int, results []Result)
+
+// Tell calls p, if it is not nil.
+func (p Progress) Tell(rcpts []int, results []Result) {
+	if p != nil {
+		p(rcpts, results)
+	}
+}
+
+// Of is p for an envelope that has those recipients alone, by their places.
+func (p Progress) Of(places []int) Progress {
+	if p == nil {
+		return nil
+	}
+	return func(rcpts []int, results []Result) {
+		whole := make([]Result, 1+slices.Max(places))
+		at := make([]int, len(rcpts))
+		for k, i := range rcpts {
+			at[k] = places[i]
+			whole[places[i]] = results[i]
+		}
+		p(at, whole)
+	}
 }
 
 // Outcome is how an attempt ended for one recipient.

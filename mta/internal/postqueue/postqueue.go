@@ -227,6 +227,7 @@ func (a *attempt) deliver(ctx context.Context) {
 	if len(places) == 0 {
 		return
 	}
+	part.Progress = a.m.Progress.Of(places)
 	for k, r := range a.d.Next.Deliver(ctx, &part) {
 		a.results[places[k]] = r
 	}

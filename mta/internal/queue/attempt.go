@@ -113,6 +113,9 @@ func (q *Queue) deliver(ctx context.Context, e *Entry, o *trial, place *visit) {
 	results := make([]mail.Result, n)
 	if len(due) > 0 {
 		m := e.message(o.content, due)
+		p := q.progress(ctx, e, o.content, due)
+		defer p.stop()
+		m.Progress = p.told()
 		for k, r := range q.Deliverer.Deliver(ctx, m) {
 			if k < len(due) {
 				results[due[k]] = r

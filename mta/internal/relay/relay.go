@@ -119,6 +119,7 @@ func (r *Relay) Deliver(ctx context.Context, m *mail.Message, hop *mail.NextHop)
 	body := newBody(m.Content)
 	parallel.Do(parallelHops, len(groups), func(i int) {
 		r.attempt(ctx, m, body, groups[i], results) // each writes results of its own
+		m.Progress.Tell(groups[i].rcpts, results)
 	})
 	return results
 }
