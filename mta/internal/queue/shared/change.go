@@ -34,6 +34,14 @@ func (s *Store) hasLease(id mail.QueueID) bool {
 	return leased
 }
 
+// leaseOver tells whether a lease in Redis has ended by this node's clock.
+func (s *Store) leaseOver(id mail.QueueID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ends, leased := s.leases[id]
+	return leased && !time.Now().Before(ends)
+}
+
 // absent are the kinds of twins whose entry itself is in Redis, if anywhere.
 var absent = map[string]bool{withdrawn: true, result: true, done: true}
 
@@ -114,6 +122,11 @@ func (s *Store) write(ctx context.Context, e *queue.Entry, kind string, more []q
 		return err
 	case stateOf(err) == OK || !s.hasLease(e.ID):
 		return err
+	case len(more) > 0 && s.leaseOver(e.ID):
+		// This process stood still. Whoever has the lease now comes to the same end,
+		// and brings what comes with it, such as a DSN; there must not be two.
+		s.unleased(e.ID)
+		return fmt.Errorf("%w: it is over, and %w", queue.ErrLease, err)
 	}
 	if err := s.keepResult(ctx, e, kind, more, unknown(err)); err != nil {
 		return fmt.Errorf("redis is away, and the spool: %w", err)

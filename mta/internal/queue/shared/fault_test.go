@@ -359,3 +359,32 @@ func TestALeaseEndsWhileRedisIsAway(t *testing.T) {
 		n.wantPlaces(e.ID, "redis", "spool done", "copies")
 	})
 }
+
+// A node that stood still past its lease does not bring what its successor
+// brings, too.
+func TestWhatComesAfterTheLeaseIsNotKept(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		stood time.Duration
+		want  error
+	}{
+		{"within its lease", lease / 3, nil},
+		{"past it", lease + time.Second, queue.ErrLease},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, n *node) {
+				e := n.put(time.Now().Add(lease))
+				n.redis.set(away)
+				time.Sleep(tt.stood)
+				dsn := queue.Deposit{Entry: message(), Content: mail.Bytes("dsn")}
+				e.Envelope.Recipients = nil
+				if err := n.store.Conclude(ctx, e, []queue.Deposit{dsn}); !errors.Is(err, tt.want) {
+					t.Errorf("got %v, want %v", err, tt.want)
+				}
+				if _, err := n.store.Get(ctx, dsn.Entry.ID); (err == nil) != (tt.want == nil) {
+					t.Errorf("the DSN is there: %v", err)
+				}
+			})
+		})
+	}
+}
