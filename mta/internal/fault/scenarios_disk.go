@@ -26,6 +26,7 @@ func powerCut() *Scenario {
 			}
 			n.kill()
 			r.Ledger.noDisk(n.Name, from, time.Now())
+			r.Ledger.unsaid(from)
 			if err := r.disk.repair(); err != nil {
 				return err
 			}

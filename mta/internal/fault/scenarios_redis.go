@@ -14,10 +14,14 @@ func redisFaults() []*Scenario {
 	)
 }
 
+// calm is a load that a node bears with Redis. Without Redis it takes ten times as
+// many, all of which are to be handed over before the next fault.
+var calm = Load{Refused: true, Pause: 10 * time.Millisecond}
+
 func redisKilled() *Scenario {
 	return &Scenario{
 		Name: "redis-kill", What: "SIGKILL of Redis under load, started again within half a second",
-		Stores: []string{Redis}, Times: 20, Load: Load{Refused: true},
+		Stores: []string{Redis}, Times: 20, Load: calm,
 		Fault: func(r *Run, _ int) error {
 			if err := r.redis.Kill(); err != nil {
 				return err
@@ -56,7 +60,7 @@ func redisPaused() *Scenario {
 func redisFailsOver() *Scenario {
 	return &Scenario{
 		Name: "redis-failover", What: "Sentinel has another Redis become the master; every other time the one before is killed (SIGKILL), and started again later",
-		Stores: []string{Redis}, Times: 6, Load: Load{Refused: true}, Redis: replicatedRedis,
+		Stores: []string{Redis}, Times: 6, Load: calm, Redis: replicatedRedis,
 		Fault: func(r *Run, i int) error {
 			was, err := r.replicated.Master()
 			if err != nil {
@@ -76,7 +80,7 @@ func redisFailsOver() *Scenario {
 func redisEmptied() *Scenario {
 	return &Scenario{
 		Name: "redis-flush", What: "FLUSHALL; next hops defer some mail, so that there is some",
-		Stores: []string{Redis}, Times: 6, Load: Load{Refused: true},
+		Stores: []string{Redis}, Times: 6, Load: calm,
 		Quirks: []Quirk{{At: "mail", Do: "4xx", Share: share}},
 		Fault: func(r *Run, _ int) error {
 			_, err := r.redis.Do("FLUSHALL")
@@ -88,7 +92,7 @@ func redisEmptied() *Scenario {
 func redisFull() *Scenario {
 	return &Scenario{
 		Name: "redis-oom", What: "Redis has no memory left for a second (maxmemory, OOM)",
-		Stores: []string{Redis}, Times: 8, Load: Load{Refused: true},
+		Stores: []string{Redis}, Times: 8, Load: calm,
 		Fault: func(r *Run, _ int) error {
 			if _, err := r.redis.Do("CONFIG", "SET", "maxmemory", "1"); err != nil {
 				return err
@@ -103,7 +107,7 @@ func redisFull() *Scenario {
 func redisCut() *Scenario {
 	return &Scenario{
 		Name: "redis-half", What: "half a reply of Redis, or half a command to it, and then all connections are closed",
-		Stores: []string{Redis}, Times: 30, Load: Load{Refused: true}, Redis: proxiedRedis,
+		Stores: []string{Redis}, Times: 30, Load: calm, Redis: proxiedRedis,
 		Fault: func(r *Run, i int) error {
 			cut, before := &r.proxy.cutReply, r.proxy.cuts.Load()
 			if i%3 == 2 {
@@ -124,7 +128,7 @@ func redisCut() *Scenario {
 func clusterKilled() *Scenario {
 	return &Scenario{
 		Name: "cluster-kill", What: "SIGKILL of one of the three masters of a Redis Cluster, started again after a while",
-		Stores: []string{Redis}, Times: 6, Load: Load{Refused: true}, Redis: clusteredRedis,
+		Stores: []string{Redis}, Times: 6, Load: calm, Redis: clusteredRedis,
 		Fault: func(r *Run, _ int) error {
 			s := r.cluster.Servers[r.random.IntN(len(r.cluster.Servers))]
 			if err := s.Kill(); err != nil {

@@ -69,7 +69,7 @@ func redisDiskFaults() []*Scenario {
 
 func redisDisk(name, what string, f func(*Run) error) *Scenario {
 	return &Scenario{
-		Name: name, What: what, Stores: []string{Redis}, Times: 10, Load: Load{Refused: true},
+		Name: name, What: what, Stores: []string{Redis}, Times: 10, Load: calm,
 		Needs: diskNeeds, Redis: redisOnDisk,
 		Fault: func(r *Run, _ int) error { return f(r) },
 	}
