@@ -113,10 +113,7 @@ func (q *Queue) deliver(ctx context.Context, e *Entry, o *trial, place *visit) {
 	results := make([]mail.Result, n)
 	if len(due) > 0 {
 		m := e.message(o.content, due)
-		p := q.progress(ctx, e, o.content, due)
-		defer p.stop()
-		m.Progress = p.told()
-		for k, r := range q.Deliverer.Deliver(ctx, m) {
+		for k, r := range q.carry(ctx, m, q.progress(ctx, e, o.content, due)) {
 			if k < len(due) {
 				results[due[k]] = r
 			}
@@ -125,6 +122,14 @@ func (q *Queue) deliver(ctx context.Context, e *Entry, o *trial, place *visit) {
 		q.observe(visits, results, now)
 	}
 	o.results = results
+}
+
+// carry calls the deliverer. Once it returns, or panics, the entry is no more read
+// by what writes down its progress.
+func (q *Queue) carry(ctx context.Context, m *mail.Message, p *progress) []mail.Result {
+	defer p.stop()
+	m.Progress = p.told()
+	return q.Deliverer.Deliver(ctx, m)
 }
 
 // observe counts what the recipients of an attempt came to, by their lanes.

@@ -48,17 +48,17 @@ func (q *Queue) mark(ctx context.Context, t *task) (ok bool) {
 	if t.fresh || e.Begun == 0 && !e.Due.Before(q.since) {
 		return true
 	}
-	ctx = context.WithoutCancel(ctx)
+	whole := context.WithoutCancel(ctx) // a step of the store is made whole, but not tried again for ever
 	now := time.Now()
 	switch {
 	case e.Begun >= maxBegun:
 		e.Held = fmt.Sprintf("the server ended %d times in a row while it attempted this message", e.Begun+1)
 		q.logHeld(e)
-		q.store(ctx, e, nil, q.write(ctx, e, nil))
+		q.store(ctx, e, nil, q.write(whole, e, nil))
 		return false
 	case e.Begun >= serialFrom && !q.serial.TryLock():
 		e.Due = now.Add(jittered(serialWait, q.Random()))
-		q.store(ctx, e, nil, q.write(ctx, e, nil))
+		q.store(ctx, e, nil, q.write(whole, e, nil))
 		return false
 	}
 	t.alone = e.Begun >= serialFrom
@@ -67,7 +67,7 @@ func (q *Queue) mark(ctx context.Context, t *task) (ok bool) {
 			q.serial.Unlock()
 		}
 	}()
-	return q.remark(ctx, e, now)
+	return q.remark(whole, e, now)
 }
 
 // remark writes the mark. That ends the lease, so it takes another one. Between

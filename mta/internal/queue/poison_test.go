@@ -19,7 +19,8 @@ var errDead = errors.New("the process is dead")
 // reaches the store any more.
 type mortal struct {
 	queue.Store
-	dead atomic.Bool
+	dead    atomic.Bool
+	claimed func() // nil: nothing; after each claim
 }
 
 func (s *mortal) gone() error {
@@ -60,6 +61,9 @@ func (s *mortal) Remove(ctx context.Context, e *queue.Entry) error {
 func (s *mortal) Claim(ctx context.Context, now, until time.Time, max int, pick queue.Pick) ([]*queue.Entry, error) {
 	if err := s.gone(); err != nil {
 		return nil, err
+	}
+	if s.claimed != nil {
+		defer s.claimed()
 	}
 	return s.Store.Claim(ctx, now, until, max, pick)
 }
@@ -102,7 +106,7 @@ func TestAMessageThatEndsTheProcessIsHeld(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			time.Sleep(2 * time.Minute)
+			time.Sleep(10 * time.Minute) // each may have to wait for 20 others
 			w.stop()
 			return died
 		}
@@ -252,6 +256,38 @@ func TestMarkedIsNotClaimedByOthers(t *testing.T) {
 		b.run()
 		if got, _ := b.taken(); len(got) != 1 || s.claimed != 0 {
 			t.Errorf("%d attempts, and %d claimed by others, want one and none", len(got), s.claimed)
+		}
+	})
+}
+
+// A server ends though its store no longer takes that a message is held.
+func TestStopWhileTheMarkIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newMemory()
+		w := &world{t: t, store: store}
+		w.open(store)
+		id := w.enqueue("carol@crepes.fr")
+		e, err := store.Take(ctx, id, time.Now(), time.Now().Add(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Begun = 3 // the server ended while it attempted this message
+		if err := store.Update(ctx, e); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		full := &mortal{Store: store}
+		w.open(full)
+		w.q.Deliverer = deliverFunc(func(context.Context, *mail.Message) []mail.Result {
+			t.Error("it is attempted once more")
+			return []mail.Result{relayed}
+		})
+		full.claimed = func() { full.dead.Store(true) }
+		w.run()
+		time.Sleep(time.Minute)
+		w.stop() // the test would never end
+		if s := w.left(); s.Waiting+s.Active != 1 {
+			t.Errorf("stats %+v", s)
 		}
 	})
 }
