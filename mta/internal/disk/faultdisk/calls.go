@@ -36,7 +36,7 @@ func pathError(op Op, path string, err error) error {
 // Open implements [disk.FS].
 func (d *Disk) Open(path string, flags int) (disk.File, error) {
 	if flags&(os.O_CREATE|os.O_TRUNC) == 0 {
-		return d.open(path)
+		return d.openOld(path)
 	}
 	if _, err := d.call(Create, path, 0); err != nil {
 		return nil, pathError(Create, path, err)
@@ -56,10 +56,10 @@ func (d *Disk) Open(path string, flags int) (disk.File, error) {
 		d.used -= int64(len(n.octets))
 		n.write(write{})
 	}
-	return &file{d, n, path}, nil
+	return d.opened(n, path), nil
 }
 
-func (d *Disk) open(path string) (disk.File, error) {
+func (d *Disk) openOld(path string) (disk.File, error) {
 	if _, err := d.call(Read, path, 0); err != nil {
 		return nil, pathError(Read, path, err)
 	}
@@ -68,7 +68,7 @@ func (d *Disk) open(path string) (disk.File, error) {
 	if n == nil {
 		return nil, pathError(Read, path, fs.ErrNotExist)
 	}
-	return &file{d, n, path}, nil
+	return d.opened(n, path), nil
 }
 
 // Mkdir implements [disk.FS].

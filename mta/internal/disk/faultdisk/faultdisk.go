@@ -54,6 +54,7 @@ type Disk struct {
 	delay   func(Call) time.Duration
 	room    int64 // octets that all files may have together; negative: no limit
 	used    int64
+	open    int // files
 	locked  map[string]bool
 }
 
@@ -126,6 +127,13 @@ func (d *Disk) Used() int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.used
+}
+
+// Handles is how many files are open.
+func (d *Disk) Handles() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.open
 }
 
 // ReadOnly is a fault for [Disk.Fail]: nothing can be changed.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"syscall"
@@ -188,4 +189,25 @@ func TestReadOnlyAndSlow(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 	})
+}
+
+// A file that is closed cannot be used, as the operating system has it, and is
+// not counted any more.
+func TestClosedFile(t *testing.T) {
+	d := New()
+	f, g := create(t, d, "/a"), create(t, d, "/a")
+	if err := f.Close(); err != nil || d.Handles() != 1 {
+		t.Errorf("close: %v, %d files are open", err, d.Handles())
+	}
+	_, read := f.ReadAt(make([]byte, 1), 0)
+	_, write := f.WriteAt([]byte("x"), 0)
+	for _, err := range []error{read, write, f.Sync(), f.Truncate(0), f.Reserve(1), f.Close()} {
+		if !errors.Is(err, fs.ErrClosed) {
+			t.Errorf("used after its end: %v", err)
+		}
+	}
+	d.Stop()
+	if err := g.Close(); err != nil || d.Handles() != 0 {
+		t.Errorf("close on a disk that has stopped: %v, %d files are open", err, d.Handles())
+	}
 }

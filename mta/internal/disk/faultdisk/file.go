@@ -2,6 +2,7 @@ package faultdisk
 
 import (
 	"io"
+	"io/fs"
 	"slices"
 	"syscall"
 )
@@ -11,11 +12,28 @@ type file struct {
 	d    *Disk
 	n    *node
 	path string
+	gone bool // it is closed; guarded by the disk's mu
+}
+
+// opened is an open file. Called with mu held.
+func (d *Disk) opened(n *node, path string) *file {
+	d.open++
+	return &file{d: d, n: n, path: path}
+}
+
+// call is [Disk.call] for a file, which must be open.
+func (f *file) call(op Op, size int) (half bool, err error) {
+	half, err = f.d.call(op, f.path, size)
+	if (err == nil || half) && f.gone {
+		f.d.mu.Unlock()
+		return false, fs.ErrClosed
+	}
+	return half, err
 }
 
 // ReadAt implements [io.ReaderAt].
 func (f *file) ReadAt(p []byte, off int64) (int, error) {
-	if _, err := f.d.call(Read, f.path, len(p)); err != nil {
+	if _, err := f.call(Read, len(p)); err != nil {
 		return 0, pathError(Read, f.path, err)
 	}
 	defer f.d.mu.Unlock()
@@ -32,7 +50,7 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 // WriteAt implements [io.WriterAt]. On a full disk it writes what there is room
 // for.
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
-	half, err := f.d.call(Write, f.path, len(p))
+	half, err := f.call(Write, len(p))
 	if err != nil && !half {
 		return 0, pathError(Write, f.path, err)
 	}
@@ -60,12 +78,21 @@ func (d *Disk) fit(n *node, size int64) int64 {
 	return min(size, int64(len(n.octets))+max(d.room-d.used, 0))
 }
 
-// Close implements [io.Closer].
-func (f *file) Close() error { return nil }
+// Close implements [io.Closer]. It is done also on a disk that has stopped.
+func (f *file) Close() error {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	if f.gone {
+		return pathError("close", f.path, fs.ErrClosed)
+	}
+	f.gone = true
+	f.d.open--
+	return nil
+}
 
 // Size implements [disk.File].
 func (f *file) Size() (int64, error) {
-	if _, err := f.d.call(Read, f.path, 0); err != nil {
+	if _, err := f.call(Read, 0); err != nil {
 		return 0, pathError(Read, f.path, err)
 	}
 	defer f.d.mu.Unlock()
@@ -74,7 +101,7 @@ func (f *file) Size() (int64, error) {
 
 // Sync implements [disk.File].
 func (f *file) Sync() error {
-	if _, err := f.d.call(Sync, f.path, 0); err != nil {
+	if _, err := f.call(Sync, 0); err != nil {
 		f.d.mu.Lock()
 		if !f.d.stopped {
 			f.n.forget()
@@ -94,7 +121,7 @@ func (f *file) Truncate(size int64) error { return f.resize(Truncate, size) }
 func (f *file) Reserve(size int64) error { return f.resize(Reserve, size) }
 
 func (f *file) resize(op Op, size int64) error {
-	if _, err := f.d.call(op, f.path, 0); err != nil {
+	if _, err := f.call(op, 0); err != nil {
 		return pathError(op, f.path, err)
 	}
 	defer f.d.mu.Unlock()

@@ -66,6 +66,9 @@ func (w *world) open(d *faultdisk.Disk) bool {
 	s, err := OpenWith(crashDir, Options{FS: d, SegmentSize: 8 << 10, ManualUpkeep: true})
 	if err != nil {
 		w.ended = err
+		if n := d.Handles(); n != 0 {
+			w.t.Errorf("%d files are open, though the store is not: %v", n, err)
+		}
 		return false
 	}
 	w.s = s
@@ -233,6 +236,9 @@ func (w *world) script() {
 	w.put(1, large, "")
 	if w.ended == nil {
 		w.ended = w.s.Close()
+		if n := w.disk.Handles(); n != 0 {
+			w.t.Errorf("%d files are open after Close: %v", n, w.ended)
+		}
 	}
 }
 
