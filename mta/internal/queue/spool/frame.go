@@ -196,8 +196,12 @@ func parseFrame(b []byte) (o op, record, content []byte, ok bool) {
 	} else {
 		o.lane = string(b[frameHead:prefix])
 	}
-	o.size = uint32(prefix) + binary.LittleEndian.Uint32(b[4:])
-	o.whole = o.size + binary.LittleEndian.Uint32(b[8:])
+	size := uint64(prefix) + uint64(binary.LittleEndian.Uint32(b[4:]))
+	whole := size + uint64(binary.LittleEndian.Uint32(b[8:]))
+	if whole > math.MaxUint32 {
+		return o, nil, nil, false
+	}
+	o.size, o.whole = uint32(size), uint32(whole)
 	record, content = cut(b, prefix, int(o.size)), cut(b, int(o.size), int(o.whole))
 	if checksum(record) != binary.LittleEndian.Uint32(b[36:]) {
 		o.bad |= badRecord

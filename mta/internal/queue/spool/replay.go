@@ -222,7 +222,7 @@ func (g *segment) opening(salt uint32) (opening, bool, error) {
 		return opening{}, false, err
 	}
 	o, _, _, _ := parseFrame(body)
-	return opening{o.from, info.seq}, o.kind == kindOpen, nil
+	return opening{o.from, info.seq}, o.kind == kindOpen && o.from.segment < g.number, nil
 }
 
 // batch reads what is at a place. ok is false if that is no batch's head; the
@@ -334,7 +334,7 @@ func (s *Store) findBatch(l link, from int64, seq uint64) (next int64, number ui
 		end = min(end, l.limit)
 	}
 	const step = 1 << 20
-	b := make([]byte, step+batchHead)
+	b := make([]byte, max(0, min(step+batchHead, end-from)))
 	for ; from < end; from += step {
 		b := b[:min(int64(len(b)), end-from)]
 		n, err := l.file.ReadAt(b, from)
