@@ -55,6 +55,7 @@ type Entry struct {
 type Twin struct {
 	Kind  string `json:"kind,omitempty"`
 	Token uint64 `json:"token,omitempty"` // of the lease under which it was last written there
+	Put   string `json:"put,omitempty"`   // the operation with which it was put there, if it was; empty: not known
 	Held  string `json:"held,omitempty"`  // Entry.Held, while that says that it waits for the other store
 }
 

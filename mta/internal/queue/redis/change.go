@@ -48,7 +48,7 @@ func (s *Store) Replace(ctx context.Context, e *queue.Entry, content mail.Conten
 		return err
 	}
 	own := []any{string(e.ID), token(e.Lease.Token), yes(gone), len(more)}
-	return s.together(ctx, replaceScript, shard, append(own, args...), more, stored)
+	return s.together(ctx, s.newOp(), replaceScript, shard, append(own, args...), more, stored)
 }
 
 // Conclude implements [queue.Store].
@@ -74,12 +74,11 @@ func (s *Store) Conclude(ctx context.Context, e *queue.Entry, more []queue.Depos
 		return err
 	}
 	own := []any{string(e.ID), token(e.Lease.Token), record, s.due(e, now), yes(e.Held != ""), e.Lane, yes(gone), len(more)}
-	return s.together(ctx, concludeScript, shard, append(own, args...), more, stored)
+	return s.together(ctx, s.newOp(), concludeScript, shard, append(own, args...), more, stored)
 }
 
 // together runs a script that puts deposits beside what else it does.
-func (s *Store) together(ctx context.Context, sc *script, shard int, args []any, more []queue.Deposit, stored []parcel) error {
-	op := s.newOp()
+func (s *Store) together(ctx context.Context, op string, sc *script, shard int, args []any, more []queue.Deposit, stored []parcel) error {
 	a, err := s.run(ctx, sc, shard, zero, op, args...)
 	if err != nil {
 		s.notStored(more, stored, op, err)

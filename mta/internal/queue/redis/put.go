@@ -20,8 +20,19 @@ func (s *Store) Put(ctx context.Context, e *queue.Entry, content mail.Content, u
 	return s.PutAll(ctx, []queue.Deposit{{Entry: e, Content: content, Until: until}})
 }
 
+// PutAs is Put, without a lease, as an operation that the caller has a name for,
+// which is to be like no other: with it, [Store.Settle] knows this very put, also in
+// another process.
+func (s *Store) PutAs(ctx context.Context, op string, e *queue.Entry, content mail.Content) error {
+	return s.putAll(ctx, op, []queue.Deposit{{Entry: e, Content: content}})
+}
+
 // PutAll implements [queue.Store]. Each ID of an [UnknownError] can be settled.
 func (s *Store) PutAll(ctx context.Context, deposits []queue.Deposit) error {
+	return s.putAll(ctx, s.newOp(), deposits)
+}
+
+func (s *Store) putAll(ctx context.Context, op string, deposits []queue.Deposit) error {
 	if len(deposits) == 0 {
 		return nil
 	}
@@ -35,9 +46,9 @@ func (s *Store) PutAll(ctx context.Context, deposits []queue.Deposit) error {
 		return err
 	}
 	if len(deposits) == 1 && stored[0].kind != inChunks {
-		return s.together(ctx, putScript, shard, args, deposits, stored)
+		return s.together(ctx, op, putScript, shard, args, deposits, stored)
 	}
-	return s.together(ctx, putAllScript, shard, append([]any{len(deposits)}, args...), deposits, stored)
+	return s.together(ctx, op, putAllScript, shard, append([]any{len(deposits)}, args...), deposits, stored)
 }
 
 // notStored removes what is left of deposits that are not in the queue, and
@@ -50,7 +61,7 @@ func (s *Store) notStored(deposits []queue.Deposit, stored []parcel, op string, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.given) > maxGiven {
-		clear(s.given) // Settle is more careful without
+		clear(s.given) // Settle knows less without
 	}
 	for _, d := range deposits {
 		s.given[d.Entry.ID] = op

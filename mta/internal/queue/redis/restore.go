@@ -35,10 +35,16 @@ var (
 // entry is in the queue, or was and is finished by now; if not it never will be:
 // a Put of it that is still under way somewhere is refused. It can be asked again
 // and again.
-func (s *Store) Settle(ctx context.Context, id mail.QueueID) (there bool, err error) {
-	s.mu.Lock()
-	op := s.given[id]
-	s.mu.Unlock()
+//
+// The operation is that of PutAs. If it is empty, it is that of a put of this
+// process; and if there was none, any end of such an entry, of the last two minutes,
+// is taken for the one of this put.
+func (s *Store) Settle(ctx context.Context, id mail.QueueID, op string) (there bool, err error) {
+	if op == "" {
+		s.mu.Lock()
+		op = s.given[id]
+		s.mu.Unlock()
+	}
 	a, err := s.run(ctx, settleScript, id.Shard(), zero, "", string(id), op, tombstoneLife.Milliseconds())
 	if err != nil {
 		return false, err

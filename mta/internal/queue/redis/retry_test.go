@@ -220,6 +220,22 @@ func TestSettleFinished(t *testing.T) {
 	wantSettled(t, s, e, true)
 }
 
+// Another process knows a put by its name. Without one, it takes any end of the
+// entry for that of the put: the mail has arrived.
+func TestSettleInAnotherProcess(t *testing.T) {
+	server := redistest.New(t, redistest.Options{})
+	s := real(t, Options{URL: server.URL()})
+	for op, want := range map[string]bool{"this": true, "": true, "another": false} {
+		e := message()
+		must(t, s.PutAs(ctx, "this", e, mail.Bytes(hello)))
+		taken, err := s.Take(ctx, e.ID, time.Now(), time.Now().Add(lease))
+		must(t, err, s.Remove(ctx, taken))
+		if there, err := real(t, Options{URL: server.URL()}).Settle(ctx, e.ID, op); err != nil || there != want {
+			t.Errorf("settled as %q: %v, %v; want %v", op, there, err, want)
+		}
+	}
+}
+
 // The answer is lost, and then there is no server: that is no ErrAway without a
 // doubt.
 func TestServerEndsAfterPut(t *testing.T) {
@@ -242,7 +258,7 @@ func TestServerEndsAfterPut(t *testing.T) {
 
 func wantSettled(t *testing.T, s *Store, e *queue.Entry, want bool) {
 	t.Helper()
-	if there, err := s.Settle(ctx, e.ID); err != nil || there != want {
+	if there, err := s.Settle(ctx, e.ID, ""); err != nil || there != want {
 		t.Errorf("settled: %v, %v; want %v", there, err, want)
 	}
 }

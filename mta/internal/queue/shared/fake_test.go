@@ -215,7 +215,11 @@ func (c *client) put(deposits []queue.Deposit, f func() error) error {
 	return err
 }
 
-func (c *client) Settle(ctx context.Context, id mail.QueueID) (there bool, err error) {
+func (c *client) PutAs(ctx context.Context, _ string, e *queue.Entry, content mail.Content) error {
+	return c.Put(ctx, e, content, time.Time{})
+}
+
+func (c *client) Settle(ctx context.Context, id mail.QueueID, _ string) (there bool, err error) {
 	err = c.call(ctx, "settle", id.Shard(), true, true, func() error {
 		c.server.mu.Lock()
 		defer c.server.mu.Unlock()

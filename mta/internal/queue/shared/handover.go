@@ -2,6 +2,7 @@ package shared
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 	"time"
@@ -80,7 +81,8 @@ func (s *Store) forHandOver(e *queue.Entry) bool {
 }
 
 // handOne hands an entry over. It is in doubt before Redis hears of it, so that
-// after a crash nobody attempts it from here.
+// after a crash nobody attempts it from here. What is in doubt has a name, for who
+// comes after the crash: the entry may have been in Redis before, and moved here.
 func (s *Store) handOne(ctx context.Context, id mail.QueueID) bool {
 	e, err := s.takeHere(ctx, id)
 	if err != nil {
@@ -91,12 +93,14 @@ func (s *Store) handOne(ctx context.Context, id mail.QueueID) bool {
 		s.giveBackHere(ctx, e) // what cannot be read is held by the attempt at it
 		return false
 	}
+	op := rand.Text()
+	e.Twin = &queue.Twin{Put: op}
 	if s.rewrite(ctx, e, doubt); s.kind(id) != doubt {
 		return false
 	}
 	own := bare(e)
 	own.Lease = queue.Lease{}
-	err = s.offer(ctx, func(ctx context.Context) error { return s.redis.Put(ctx, own, content, time.Time{}) })
+	err = s.offer(ctx, func(ctx context.Context) error { return s.redis.PutAs(ctx, op, own, content) })
 	if unknown(err) {
 		s.counts.Doubts.Add(1)
 		return false

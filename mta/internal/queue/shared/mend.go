@@ -177,7 +177,7 @@ func (s *Store) applyAnew(ctx context.Context, e *queue.Entry, finish bool) erro
 func (s *Store) settle(ctx context.Context, e *queue.Entry) error {
 	var there bool
 	err := s.add(ctx, func(ctx context.Context) (err error) {
-		there, err = s.redis.Settle(ctx, e.ID)
+		there, err = s.redis.Settle(ctx, e.ID, e.Twin.Put)
 		return err
 	})
 	switch {
@@ -238,7 +238,7 @@ func (s *Store) settled(ctx context.Context, e *queue.Entry) {
 func (s *Store) rewrite(ctx context.Context, e *queue.Entry, kind string) {
 	n := bare(e)
 	if kind != "" {
-		n = paired(n, kind)
+		n = paired(e, kind)
 	}
 	if err := s.spool.Update(ctx, n); err != nil {
 		s.failed(e.ID, err)

@@ -152,7 +152,7 @@ func (s *Store) usable(ctx context.Context) error {
 	for shard := range mail.Shards {
 		id := probeID(shard)
 		err := s.add(ctx, func(ctx context.Context) error {
-			_, err := s.redis.Settle(ctx, id)
+			_, err := s.redis.Settle(ctx, id, "")
 			return err
 		})
 		if err != nil {

@@ -106,10 +106,13 @@ type Redis interface {
 	// Run keeps this node one of those that share Redis.
 	Run(ctx context.Context)
 
+	// PutAs is Put as an operation with a name, which is like no other.
+	PutAs(ctx context.Context, op string, e *queue.Entry, content mail.Content) error
+
 	// Settle tells, after a put without an answer, whether the entry is there, or
 	// was and is finished. If neither, it will never be: a put that comes late is
-	// refused.
-	Settle(ctx context.Context, id mail.QueueID) (there bool, err error)
+	// refused. The operation is that of PutAs; empty: it was another put.
+	Settle(ctx context.Context, id mail.QueueID, op string) (there bool, err error)
 
 	// Ready is nil if nothing that Redis acknowledges is lost, by its settings, or
 	// if that does not matter; else it is [redis.ErrUnsafe].
@@ -299,6 +302,9 @@ func (s *Store) forgetTwin(id mail.QueueID) {
 func paired(e *queue.Entry, kind string) *queue.Entry {
 	c := bare(e)
 	c.Twin = &queue.Twin{Kind: kind}
+	if e.Twin != nil {
+		c.Twin.Put = e.Twin.Put
+	}
 	if why, kept := waits[kind]; kept {
 		c.Twin.Held, c.Held = c.Held, why
 	}
