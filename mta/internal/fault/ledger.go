@@ -141,19 +141,6 @@ func (l *Ledger) noDisk(node string, from, to time.Time) {
 	l.diskless = append(l.diskless, interval{from, to})
 }
 
-// unsaid has nothing been answered since a time: the power was cut then, and what
-// the process said after, before it could be killed, no client would have heard.
-// A filesystem that is shut down may report syncs that were under way as done.
-func (l *Ledger) unsaid(since time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, s := range l.sent {
-		if s.answer != unanswered && !s.at.Before(since) {
-			s.answer = unanswered
-		}
-	}
-}
-
 // arrived notes a copy of a message at some recipients. It may be called before
 // the sender of it knows that it was accepted. The result is for answeredPeer.
 func (l *Ledger) arrived(a arrival, rcpts []string, content []byte) {
