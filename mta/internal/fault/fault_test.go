@@ -99,6 +99,9 @@ func judge(t *testing.T, s *Scenario, result *Result, err error) {
 	if result.Accepted == 0 || result.Bounced == 0 && s.Load.Refused || result.Relayed == 0 {
 		t.Error("the run shows nothing")
 	}
+	if s.Inside != nil && len(result.Calls[accepting]) == 0 {
+		t.Errorf("no call was broken while a message was accepted: %v", result.Calls)
+	}
 }
 
 // everyQuirk has all next hops that misbehave in one scenario.

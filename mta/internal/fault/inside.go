@@ -26,6 +26,8 @@ type inside struct {
 	seed   uint64
 	disk   *faultdisk.Disk
 
+	about gauge
+
 	files func(disk.FS) disk.FS         // puts something before the disk; nil: nothing
 	store func(queue.Store) queue.Store // puts something before the store; nil: nothing
 }
@@ -59,6 +61,7 @@ func (in *inside) first(ctx context.Context) error {
 		}
 		senders.Wait()
 		_, err := in.drain(ctx, s, insideRest)
+		in.keepUp(s)
 		in.disk.Stop() // killed, at the latest now
 		return err
 	})
@@ -81,13 +84,15 @@ func (in *inside) live(ctx context.Context, f func(*queue.Queue, *spool.Store) e
 	if in.files != nil {
 		files = in.files(files)
 	}
+	opened := in.about.begin(opening)
 	s, err := spool.OpenWith("/queue", spool.Options{FS: files, SegmentSize: insideSegment, ManualUpkeep: true})
+	opened()
 	if err != nil {
 		return in.unlessStopped(err)
 	}
 	defer func() { err = errors.Join(err, in.unlessStopped(s.Close())) }()
 	q := &queue.Queue{
-		Store: &witness{in.lying(s), in.ledger}, Deliverer: in, Hostname: insideName, Log: slog.New(slog.DiscardHandler),
+		Store: &witness{in.lying(s), in.ledger, &in.about}, Deliverer: in, Hostname: insideName, Log: slog.New(slog.DiscardHandler),
 		Schedule: queue.Schedule{First: time.Millisecond, Factor: 1, Max: time.Millisecond}, Grace: insideGrace,
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -134,10 +139,15 @@ func (in *inside) send(ctx context.Context, q *queue.Queue, s *spool.Store, who 
 		default:
 			in.ledger.answered(token, 250, "")
 		}
-		if i%2 == 1 && who == 0 {
-			_ = s.Upkeep() // what it cannot do now it does later
+		if i > 0 && who == 0 {
+			in.keepUp(s)
 		}
 	}
+}
+
+func (in *inside) keepUp(s *spool.Store) {
+	defer in.about.begin(compacting)()
+	_ = s.Upkeep() // what it cannot do now it does later
 }
 
 func transaction(rcpts []string, content []byte) *mail.Transaction {

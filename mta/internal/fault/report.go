@@ -18,7 +18,24 @@ func Table(w io.Writer, results []*Result) {
 		fmt.Fprintln(w, r.row())
 	}
 	fmt.Fprintln(w)
+	broken(w, results)
 	violations(w, results)
+}
+
+// broken prints what the calls were for at which a disk broke.
+func broken(w io.Writer, results []*Result) {
+	if calls := allCalls(results); len(calls) > 0 {
+		calls.table(w)
+		fmt.Fprintln(w)
+	}
+}
+
+func allCalls(results []*Result) Calls {
+	all := Calls{}
+	for _, r := range results {
+		all.add(r.Calls)
+	}
+	return all
 }
 
 // List prints what must not be, and whether that is anything.
@@ -30,6 +47,7 @@ func List(w io.Writer, results []*Result) {
 			bad++
 		}
 	}
+	broken(w, results)
 	violations(w, results)
 	fmt.Fprintf(w, "%d runs, %d messages answered 250 (%d recipients): in %d of the runs something was found\n", len(results), accepted, recipients, bad)
 }

@@ -59,7 +59,7 @@ func atEachCall(name, what string, b breakage) *Scenario {
 const abreast = 8
 
 // eachCall plays the same mail again and again, and has it break one call later
-// each time, until a whole life has passed. Times of the run, if any, is how many
+// each time, until no life has so many. Times of the run, if any, is how many
 // of these calls are tried, spread over all.
 func (r *Run) eachCall(ctx context.Context, result *Result, b breakage) error {
 	step := 1
@@ -81,12 +81,16 @@ func (r *Run) eachCall(ctx context.Context, result *Result, b breakage) error {
 		if err := errors.Join(errs[:]...); err != nil {
 			return err
 		}
+		over := true // lives differ: one of them may have had so many calls
 		for i, one := range cases {
-			if one == nil {
-				return nil
+			if one != nil {
+				over = false
+				result.add(one, fmt.Sprintf("call %d: ", n+i*step+1))
+				result.Times++
 			}
-			result.add(one, fmt.Sprintf("call %d: ", n+i*step+1))
-			result.Times++
+		}
+		if over {
+			return nil
 		}
 	}
 }
@@ -102,6 +106,14 @@ func (r *Run) callsOfALife(ctx context.Context) (int, error) {
 func (r *Run) atCall(ctx context.Context, b breakage, n int) (*Result, error) {
 	in := &inside{ledger: newLedger(), seed: r.Seed, disk: faultdisk.New(), files: r.files, store: r.store}
 	b.arm(in.disk, n)
+	calls := Calls{}
+	in.disk.Watch(func(c faultdisk.Call) {
+		if c.N == n+1 {
+			for _, phase := range in.about.now() {
+				calls.count(phase, c.Op, 1)
+			}
+		}
+	})
 	if b.goes {
 		in.ledger.diskless = []interval{{time.Now(), time.Now().Add(time.Hour)}}
 	}
@@ -118,7 +130,7 @@ func (r *Run) atCall(ctx context.Context, b breakage, n int) (*Result, error) {
 	if ctx.Err() != nil {
 		return nil, err
 	}
-	result := &Result{}
+	result := &Result{Calls: calls}
 	if err != nil {
 		result.violation("not opened: %v", err)
 	}

@@ -32,6 +32,7 @@ type Result struct {
 	Doubled    Doubled     `json:"doubled"`               // copies that were too many
 	LongestGap string      `json:"longest_gap,omitempty"` // between an arrival and the death that explains its double
 	Slowest    string      `json:"slowest,omitempty"`     // of mail that nothing should hold up: from its 250 to its arrival
+	Calls      Calls       `json:"calls,omitempty"`       // where a disk broke
 	Peak       int64       `json:"peak_rss"`              // octets, the largest of all nodes
 	Files      int         `json:"peak_files"`            // open files, likewise
 
@@ -70,6 +71,10 @@ func (r *Result) add(o *Result, where string) {
 	r.Doubled.Died += o.Doubled.Died
 	r.Doubled.Open += o.Doubled.Open
 	r.Doubled.Never += o.Doubled.Never
+	if r.Calls == nil {
+		r.Calls = Calls{}
+	}
+	r.Calls.add(o.Calls)
 	for code, n := range o.Refused {
 		if r.Refused == nil {
 			r.Refused = map[int]int{}

@@ -50,6 +50,7 @@ type Disk struct {
 	calls   int
 	stopAt  int // the call at which it stops; zero: never
 	stopped bool
+	watch   func(Call)
 	fault   func(Call) error
 	delay   func(Call) time.Duration
 	room    int64 // octets that all files may have together; negative: no limit
@@ -104,6 +105,14 @@ func (d *Disk) Fail(f func(Call) error) {
 	d.fault = f
 }
 
+// Watch has f told of each call that changes something before it is made, in their
+// order, also of the one at which the disk stops. f must not use the disk.
+func (d *Disk) Watch(f func(Call)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.watch = f
+}
+
 // Slow has each call take as long as f says. A nil f ends it.
 func (d *Disk) Slow(f func(Call) time.Duration) {
 	d.mu.Lock()
@@ -156,6 +165,9 @@ func (d *Disk) call(op Op, path string, size int) (half bool, err error) {
 	if op != Read {
 		d.calls++
 		c.N = d.calls
+		if d.watch != nil {
+			d.watch(c)
+		}
 		d.stopped = d.calls == d.stopAt
 	}
 	fault, delay := d.fault, d.delay

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -209,5 +210,20 @@ func TestClosedFile(t *testing.T) {
 	d.Stop()
 	if err := g.Close(); err != nil || d.Handles() != 0 {
 		t.Errorf("close on a disk that has stopped: %v, %d files are open", err, d.Handles())
+	}
+}
+
+// Who watches sees each call that changes something, also the one at which it ends.
+func TestWatch(t *testing.T) {
+	d := New()
+	var seen []string
+	d.Watch(func(c Call) { seen = append(seen, fmt.Sprintf("%d %s %s", c.N, c.Op, c.Path)) })
+	d.StopAt(2)
+	f := create(t, d, "/a")
+	writeAt(t, f, "octets", 0)
+	f.Sync()
+	d.Remove("/a")
+	if want := []string{"1 create /a", "2 write /a", "3 sync /a"}; !slices.Equal(seen, want) {
+		t.Errorf("seen %q, want %q", seen, want)
 	}
 }
