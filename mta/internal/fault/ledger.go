@@ -254,22 +254,25 @@ func (l *Ledger) excused(t target, a arrival) (why excuse, gap time.Duration) {
 	if a.unwritten {
 		return died, 0
 	}
-	why = none
+	gap = time.Hour
 	for _, p := range l.lapses[a.node] {
-		switch gap = max(p.from.Sub(a.end), 0); {
-		case p.to.Before(a.begin):
-		case gap <= grace:
-			return died, gap
-		case gap <= grace+attemptTime && l.hangs(t.token):
-			why = underWay
+		if !p.to.Before(a.begin) {
+			gap = min(gap, max(p.from.Sub(a.end), 0))
 		}
 	}
-	return why, 0
+	switch {
+	case gap <= grace:
+		return died, gap
+	case gap <= grace+progressTime && l.hangs(t.token):
+		return underWay, gap
+	}
+	return none, 0
 }
 
-// attemptTime is how long an attempt may go on after its first recipients are
-// done with, if a next hop of another is silent at two connections.
-const attemptTime = 2 * relayTimeout
+// progressTime is how much longer it may take to write down that some recipients of
+// an attempt are done, if it has to wait for a next hop of others: that is put off
+// for a second, since nearly all attempts have ended by then.
+const progressTime = 500 * time.Millisecond
 
 // hangs tells whether an attempt at a message may have to wait for a next hop.
 func (l *Ledger) hangs(token string) bool {

@@ -100,7 +100,7 @@ func TestVerdict(t *testing.T) {
 			s.hanging["slow.test"] = true
 			s.accepts("a", bob, "kim@slow.test")
 			s.arrives("a", bob, 1, true)
-			s.lapse("n0", s.at(3), s.at(3))
+			s.lapse("n0", s.at(2.3), s.at(2.3))
 			s.arrives("a", bob, 5, true)
 			s.arrives("a", "kim@slow.test", 5, true)
 		}, Result{Accepted: 1, Recipients: 2, Relayed: 2, Doubled: Doubled{Open: 1}}, nil},
@@ -108,7 +108,7 @@ func TestVerdict(t *testing.T) {
 			s.hanging["slow.test"] = true
 			s.accepts("a", bob, "kim@slow.test")
 			s.arrives("a", bob, 1, true)
-			s.lapse("n0", s.at(9), s.at(9))
+			s.lapse("n0", s.at(2.6), s.at(2.6))
 			s.arrives("a", bob, 12, true)
 			s.arrives("a", "kim@slow.test", 12, true)
 		}, Result{Accepted: 1, Recipients: 2, Relayed: 2, Doubled: Doubled{Never: 1}}, []string{"doubled"}},

@@ -44,7 +44,7 @@ type Result struct {
 type Doubled struct {
 	Unseen int `json:"unseen"` // the next hop's reply to the copy before was never written, or could not be read
 	Died   int `json:"died"`   // the node that brought the copy before died, or stood still, before it could write that down
-	Open   int `json:"open"`   // likewise, and the attempt had to wait for the next hop of another recipient: what came of all is written down together
+	Open   int `json:"open"`   // likewise, and the attempt waited for the next hop of another recipient, so that it was written down a second later
 	Never  int `json:"never"`  // there is no excuse: a violation
 }
 
