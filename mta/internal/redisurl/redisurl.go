@@ -117,7 +117,7 @@ func (u *URL) place(rest string) error {
 	if u.Kind == Sentinel {
 		port = "26379"
 		u.master, path, _ = strings.Cut(path, "/")
-		if u.master == "" {
+		if _, err := strconv.Atoi(u.master); u.master == "" || err == nil && path == "" {
 			return errors.New("the name of the master is missing: redis+sentinel://HOST:26379,HOST:26379/MASTER/0")
 		}
 	}

@@ -28,6 +28,7 @@ func TestParse(t *testing.T) {
 		{url: "unix://bob:p@/run/redis.sock", addrs: []string{"/run/redis.sock"}, login: "bob p"},
 		{url: "redis+sentinel://h1,h2:1/mymaster/4", kind: Sentinel, addrs: []string{"h1:26379", "h2:1"}, master: "mymaster", db: 4},
 		{url: "rediss+sentinel://h1:1/m", kind: Sentinel, addrs: []string{"h1:1"}, master: "m", tls: true},
+		{url: "redis+sentinel://h1/17/0", kind: Sentinel, addrs: []string{"h1:26379"}, master: "17"},
 		{url: "redis+cluster://h1:7000,h2:7001", kind: Cluster, addrs: []string{"h1:7000", "h2:7001"}},
 	} {
 		u, err := Parse(tt.url)
@@ -64,6 +65,7 @@ func TestParseRefuses(t *testing.T) {
 		"rediss://h?ca=" + notPEM:         "no certificate",
 		"unix://run/redis.sock":           "full path",
 		"redis+sentinel://h1:26379":       "master is missing",
+		"redis+sentinel://h1:26379/0":     "/MASTER/0",
 		"redis+cluster://h1:7000/2":       "database 0 only",
 		"redis+cluster://h1:7000,,h2:700": "is no host",
 	} {
