@@ -60,7 +60,20 @@ func (OS) SyncDir(path string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	err = d.Sync()
+	if err == nil {
+		err = lives(osFile{d})
+	}
+	return errors.Join(err, d.Close())
+}
+
+// SyncFile makes durable what was written to a file, and its times. It is to be
+// believed as Sync of [File] is, which the operating system's alone is not.
+func SyncFile(f *os.File) error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return lives(osFile{f})
 }
 
 // How long Lock waits for another process to let go, and how often it looks: one

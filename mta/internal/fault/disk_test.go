@@ -2,9 +2,11 @@ package fault
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -18,60 +20,111 @@ func TestSyncIsBelieved(t *testing.T) {
 	if err := diskNeeds(); err != nil {
 		t.Skip(err)
 	}
-	for name, end := range map[string]func(*loopDisk) error{"error": (*loopDisk).fail, "power": (*loopDisk).cut} {
-		t.Run(name, func(t *testing.T) {
-			d, err := newDisk(t.TempDir())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer d.unmount()
-			for range 60 {
-				syncUntil(t, d, end)
-			}
-		})
+	for ending, end := range map[string]func(*loopDisk) error{"error": (*loopDisk).fail, "power": (*loopDisk).cut} {
+		for what, keep := range map[string]func(*testing.T, string) (func(int) error, func() int){"octets": blocks, "names": names} {
+			t.Run(what+", "+ending, func(t *testing.T) {
+				d, err := newDisk(t.TempDir())
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { d.unmount() })
+				for i := range 60 {
+					dir := filepath.Join(d.dir, strconv.Itoa(i))
+					if err := os.Mkdir(dir, 0o700); err != nil {
+						t.Fatal(err)
+					}
+					next, count := keep(t, dir)
+					syncUntil(t, d, end, next, count)
+					if err := os.RemoveAll(dir); err != nil {
+						t.Fatal(err)
+					}
+				}
+			})
+		}
 	}
 }
 
-// syncUntil writes blocks and syncs each until the disk says that it has ended,
-// which it is made to somewhere in the middle. Then it looks for them.
-func syncUntil(t *testing.T, d *loopDisk, end func(*loopDisk) error) {
-	path := filepath.Join(d.dir, "log")
-	f, err := disk.OS{}.Open(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := f.Reserve(8 << 20); err != nil {
-		t.Fatal(err)
-	}
+// syncUntil has next keep one thing after the other until the disk says that it has
+// ended, which it is made to somewhere in the middle. Then they are counted.
+func syncUntil(t *testing.T, d *loopDisk, end func(*loopDisk) error, next func(int) error, count func() int) {
 	ended := make(chan error, 1)
 	go func() {
 		time.Sleep(time.Duration(rand.IntN(5000)) * time.Microsecond)
 		ended <- end(d)
 	}()
-	block := bytes.Repeat([]byte("x"), 4096)
 	synced := 0
-	for {
-		if _, err := f.WriteAt(block, int64(synced)*4096); err != nil {
-			break
-		}
-		if err := f.Sync(); err != nil {
-			break
-		}
+	for next(synced) == nil {
 		synced++
 	}
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	f.Close()
 	if err := d.repair(); err != nil {
 		t.Fatal(err)
 	}
-	there, err := os.ReadFile(path)
-	if err != nil && synced > 0 {
+	if there := count(); there < synced {
+		t.Errorf("%d of %d are there that were synced", there, synced)
+	}
+}
+
+// blocks are kept in one file.
+func blocks(t *testing.T, dir string) (next func(int) error, count func() int) {
+	path := filepath.Join(dir, "log")
+	f, err := disk.OS{}.Open(path, os.O_RDWR|os.O_CREATE)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if there := bytes.Count(there, block); there < synced {
-		t.Errorf("%d of %d blocks are there that were synced", there, synced)
+	t.Cleanup(func() { f.Close() })
+	if err := errors.Join(f.Reserve(8<<20), f.Sync(), disk.OS{}.SyncDir(dir), disk.OS{}.SyncDir(filepath.Dir(dir))); err != nil {
+		t.Fatal(err)
+	}
+	block := bytes.Repeat([]byte("x"), 4096)
+	next = func(i int) error {
+		_, err := f.WriteAt(block, int64(i)*4096)
+		if err == nil {
+			err = f.Sync()
+		}
+		if err != nil {
+			f.Close()
+		}
+		return err
+	}
+	return next, func() int {
+		there, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Count(there, block)
+	}
+}
+
+// names are those of files that were another's before.
+func names(t *testing.T, dir string) (next func(int) error, count func() int) {
+	if err := (disk.OS{}).SyncDir(filepath.Dir(dir)); err != nil {
+		t.Fatal(err)
+	}
+	next = func(i int) error {
+		path := filepath.Join(dir, strconv.Itoa(i))
+		f, err := disk.OS{}.Open(path+".tmp", os.O_RDWR|os.O_CREATE)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteAt([]byte("octets"), 0)
+		if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+			return err
+		}
+		return errors.Join(os.Rename(path+".tmp", path), disk.OS{}.SyncDir(dir))
+	}
+	return next, func() (n int) {
+		files, err := filepath.Glob(filepath.Join(dir, "*[0-9]"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if octets, err := os.ReadFile(file); err == nil && string(octets) == "octets" {
+				n++
+			}
+		}
+		return n
 	}
 }

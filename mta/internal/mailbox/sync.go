@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/wasmta/wasmta/mta/internal/disk"
 )
 
 // A dirSyncer brings folders to stable storage, so that names in them survive
@@ -57,7 +59,7 @@ func (d *dirSyncer) sync(dir string) error {
 }
 
 func (d *dirSyncer) lead(dir string, st *syncState, round *syncRound) error {
-	round.err = syncDir(dir)
+	round.err = disk.OS{}.SyncDir(dir)
 	d.mu.Lock()
 	if st.next == nil {
 		delete(d.dirs, dir)
@@ -67,14 +69,6 @@ func (d *dirSyncer) lead(dir string, st *syncState, round *syncRound) error {
 	return round.err
 }
 
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
-}
-
 // writeFile replaces name by data, durably and at once.
 func (s *Store) writeFile(name string, data []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".tmp-")
@@ -82,7 +76,7 @@ func (s *Store) writeFile(name string, data []byte) error {
 		return err
 	}
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
+	err = errors.Join(err, disk.SyncFile(f), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/wasmta/wasmta/mta/internal/disk"
 )
 
 // The UID list of a mailbox is a text file:
@@ -165,7 +167,7 @@ func (l *uidList) append(b []byte) error {
 	}
 	_, err = f.WriteAt(b, l.size)
 	if err == nil {
-		err = f.Sync()
+		err = disk.SyncFile(f)
 	}
 	if err != nil {
 		l.broken = f.Truncate(l.size) != nil

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/wasmta/wasmta/mta/internal/disk"
 )
 
 // A namer makes names of message files: `1795500012.M345P7R5f3a9c01Q12.host`
@@ -76,7 +78,7 @@ func (s *Store) write(dir, head string, content io.Reader, date time.Time) (*dra
 		d.date = time.Unix(date.Unix(), 0)
 		err = os.Chtimes(d.tmp, d.date, d.date)
 	}
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, disk.SyncFile(f), f.Close()); err != nil {
 		os.Remove(d.tmp)
 		return nil, err
 	}

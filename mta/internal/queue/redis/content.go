@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/wasmta/wasmta/mta/internal/disk"
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/queue"
 )
@@ -207,7 +208,7 @@ func (s *Store) storeFile(name string, content mail.Content, p parcel) error {
 		err = os.Rename(s.path(name+".tmp"), s.path(name))
 	}
 	if err == nil {
-		err = syncDir(s.o.Contents)
+		err = disk.OS{}.SyncDir(s.o.Contents)
 	}
 	if err != nil {
 		s.unlink(name + ".tmp")
@@ -231,17 +232,9 @@ func (s *Store) writeFile(path string, content mail.Content, p parcel) error {
 		err = p.check(n)
 	}
 	if err == nil {
-		err = f.Sync()
+		err = disk.SyncFile(f)
 	}
 	return errors.Join(err, f.Close())
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // unlink removes a file of the shared folder. One that stays does no harm.
