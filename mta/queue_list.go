@@ -39,10 +39,16 @@ func (c *QueueListCmd) Run(q *QueueCmd, g *Globals) error {
 // print lists the messages that f chooses.
 func (c *QueueListCmd) print(g *Globals, client *admin.Client, f queue.Filter) error {
 	messages := client.Messages(context.Background(), f, c.Limit)
+	var err error
 	if c.JSON {
-		return printLines(g.Stdout, messages)
+		err = printLines(g.Stdout, messages)
+	} else {
+		err = printTable(g.Stdout, g.Stderr, messages, time.Now())
 	}
-	return printTable(g.Stdout, g.Stderr, messages, time.Now())
+	if lacks, ok := errors.AsType[*admin.LacksError](err); ok {
+		_, err = fmt.Fprintln(g.Stderr, printable(lacks.Error()))
+	}
+	return err
 }
 
 func printLines(w io.Writer, messages iter.Seq2[admin.Message, error]) error {

@@ -65,6 +65,9 @@ func (c *queueChoice) order(q *QueueCmd, g *Globals, o queue.Order, done string)
 }
 
 func (c *queueChoice) report(g *Globals, change admin.Change, done string) error {
+	if change.Lacks != "" {
+		fmt.Fprintln(g.Stderr, "left alone:", printable(change.Lacks))
+	}
 	if c.JSON {
 		return json.NewEncoder(g.Stdout).Encode(change)
 	}

@@ -37,6 +37,9 @@ func (c *QueueStatsCmd) Run(q *QueueCmd, g *Globals) error {
 	if err != nil {
 		return err
 	}
+	if st.Lacks != "" {
+		fmt.Fprintln(g.Stderr, "not counted:", printable(st.Lacks))
+	}
 	if c.JSON {
 		return json.NewEncoder(g.Stdout).Encode(st)
 	}

@@ -50,6 +50,13 @@ func (q *fewMessages) Content(ctx context.Context, id mail.QueueID) (mail.Conten
 	return mail.Bytes("Subject: crêpes\r\n\r\n\xff\r\n"), err
 }
 
+func (q *fewMessages) Lacks() string { return "" }
+
+// partOfAQueue is one of which a part cannot be asked.
+type partOfAQueue struct{ fewMessages }
+
+func (q *partOfAQueue) Lacks() string { return "what is in Redis (away since noon)" }
+
 func (q *fewMessages) Stats(context.Context) (queue.Stats, error) { return queue.Stats{}, nil }
 
 func (q *fewMessages) Operate(ctx context.Context, o queue.Order) (queue.Change, error) {
@@ -162,6 +169,22 @@ func someMessages() *fewMessages {
 			Last: []queue.Attempt{{At: now.Add(-time.Hour), NextHop: "mx.hamburger.edu:25", Code: 451, Enh: "4.3.0", Text: "Try \x1b[31magain"}}},
 		{ID: "B2", Received: now.Add(-50 * time.Hour), Size: 100, Envelope: envelope(mail.Path{}, "dave"), Held: "looks like spam"},
 		{ID: "C3", Received: now.Add(-time.Minute), Size: 5 << 20, Envelope: envelope(mail.Path{Local: "erin", Domain: "pizza.it"}, "bob"), Lease: queue.Lease{Token: 1, Until: now.Add(time.Hour)}},
+	}
+}
+
+func TestQueueSaysWhatCannotBeAsked(t *testing.T) {
+	file := startQueue(t, &partOfAQueue{*someMessages()})
+	for command, want := range map[string]string{
+		"list": "not in this list: ", "list --json": "not in this list: ", "stats": "not counted: ", "stats --json": "not counted: ",
+		"hold --domain hamburger.edu": "left alone: ", "hold --domain hamburger.edu --dry-run": "not in this list: ",
+	} {
+		code, stdout, stderr := queueCommand(t, file, strings.Fields(command)...)
+		if want += "what is in Redis (away since noon)\n"; code != 0 || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d and on stderr %q, want %q", command, code, stderr, want)
+		}
+		if stdout == "" || strings.Contains(stdout, "not in this list") {
+			t.Errorf("%s: %q", command, stdout)
+		}
 	}
 }
 

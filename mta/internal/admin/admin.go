@@ -23,6 +23,7 @@ type Queue interface {
 	Show(ctx context.Context, id mail.QueueID) (*queue.Entry, error)
 	Content(ctx context.Context, id mail.QueueID) (mail.Content, error)
 	Stats(ctx context.Context) (queue.Stats, error)
+	Lacks() string
 	Operate(ctx context.Context, o queue.Order) (queue.Change, error)
 	Survey(ctx context.Context, f queue.Filter, by queue.Grouping, max int) (*queue.Survey, error)
 	Lanes() []queue.LaneStatus

@@ -43,7 +43,10 @@ type memoryQueue struct {
 	orders  []queue.Order
 	lanes   []queue.LaneStatus
 	broken  error
+	lacks   string
 }
+
+func (q *memoryQueue) Lacks() string { return q.lacks }
 
 func (q *memoryQueue) List(_ context.Context, f queue.Filter, after mail.QueueID, max int) (page []*queue.Entry, err error) {
 	for _, e := range q.entries {
@@ -232,6 +235,33 @@ func TestTheQueueIsListedByFilter(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// While a part of the queue cannot be asked each answer about more than one
+// message says so.
+func TestAnswersSayWhatTheyLack(t *testing.T) {
+	q := threeMessages()
+	q.lacks = "what is in Redis"
+	c := serve(t, newServer(q))
+	for limit, want := range map[int]int{0: 3, 1: 1} {
+		var n int
+		var last error
+		for _, err := range c.Messages(t.Context(), queue.Filter{}, limit) {
+			if last = err; err == nil {
+				n++
+			}
+		}
+		lacks, ok := errors.AsType[*LacksError](last)
+		if n != want || !ok || lacks.Part != q.lacks {
+			t.Errorf("limit %d: a list of %d that ended with %v", limit, n, last)
+		}
+	}
+	if st, err := c.Stats(t.Context(), queue.Filter{}, queue.ByDomain, 5); err != nil || st.Lacks != q.lacks {
+		t.Errorf("statistics: %q, %v", st.Lacks, err)
+	}
+	if done, err := c.Operate(t.Context(), queue.Order{Do: queue.Hold, Filter: queue.Filter{Domain: "pizza.it"}}); err != nil || done.Lacks != q.lacks {
+		t.Errorf("an order: %q, %v", done.Lacks, err)
 	}
 }
 

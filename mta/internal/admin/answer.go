@@ -29,6 +29,7 @@ var statuses = []struct {
 	{standing.ErrExists, http.StatusConflict},
 	{standing.ErrInvalid, http.StatusUnprocessableEntity},
 	{standing.ErrFull, http.StatusUnprocessableEntity},
+	{queue.ErrAway, http.StatusServiceUnavailable},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable},
 }
 
@@ -109,6 +110,13 @@ func (l *lineWriter) write(v any) bool {
 	err := l.out.Encode(v)
 	l.s.gone(err)
 	return err == nil
+}
+
+// lacks ends the list with what it is without.
+func (l *lineWriter) lacks(part string) {
+	if part != "" {
+		l.write(StreamNote{part})
+	}
 }
 
 // broken ends the list with an error.

@@ -57,6 +57,7 @@ type Change struct {
 	Active  int                     `json:"active,omitempty" doc:"Messages that were chosen and left alone: an attempt is under way."`
 	Refused int                     `json:"refused,omitempty" doc:"Messages that it cannot be done to; the log says why."`
 	Failed  map[mail.QueueID]string `json:"failed,omitempty" doc:"Why, of those that were named and not changed."`
+	Lacks   string                  `json:"lacks,omitempty" doc:"The part of the queue that could not be asked, and is as it was."`
 }
 
 // Stats are the shape of the queue.
@@ -67,6 +68,7 @@ type Stats struct {
 	Total    Group          `json:"total" doc:"All groups together."`
 	Groups   []Group        `json:"groups" doc:"The largest groups, the largest first."`
 	Others   Group          `json:"others" doc:"All other groups together."`
+	Lacks    string         `json:"lacks,omitempty" doc:"The part of the queue that could not be asked, and is not counted."`
 }
 
 // A Group is how many recipients, or by sender messages, have something in
@@ -151,6 +153,11 @@ func newSuppression(s standing.Suppression) Suppression {
 // A StreamError is the last line of a list that broke off.
 type StreamError struct {
 	Error string `json:"error" doc:"Why the list ends here."`
+}
+
+// A StreamNote is the last line of a list that is not of all.
+type StreamNote struct {
+	Lacks string `json:"lacks" doc:"The part of the queue that could not be asked, and is not in the list."`
 }
 
 // A Problem is the body of an answer that is not 200 (RFC 9457).

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -125,7 +126,7 @@ func (c *Client) Content(ctx context.Context, id mail.QueueID, w io.Writer) erro
 
 // Messages yields the queued messages that f chooses, in the order of their
 // IDs, and no more than limit unless that is zero. An error is the last it
-// yields.
+// yields; a [LacksError] says that those before are not all.
 func (c *Client) Messages(ctx context.Context, f queue.Filter, limit int) iter.Seq2[Message, error] {
 	q := parameters(newFilter(f))
 	if limit > 0 {
@@ -162,6 +163,7 @@ func (c *Client) Operate(ctx context.Context, o queue.Order) (Change, error) {
 		sum.Changed += part.Changed
 		sum.Active += part.Active
 		sum.Refused += part.Refused
+		sum.Lacks = cmp.Or(sum.Lacks, part.Lacks)
 		maps.Copy(sum.Failed, part.Failed)
 		if len(ids) == 0 {
 			return sum, nil
@@ -237,6 +239,12 @@ func parameters(f Filter) url.Values {
 	return q
 }
 
+// A LacksError says which part of the queue a server could not ask.
+type LacksError struct{ Part string }
+
+// Error implements error.
+func (e *LacksError) Error() string { return "not in this list: " + e.Part }
+
 // lines yields the values of an answer that has one a line.
 func lines[T any](ctx context.Context, c *Client, path string, q url.Values) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
@@ -251,13 +259,14 @@ func lines[T any](ctx context.Context, c *Client, path string, q url.Values) ite
 		for {
 			var raw json.RawMessage
 			var broken StreamError
+			var note StreamNote
 			var value T
 			err := in.Decode(&raw)
 			if err == io.EOF {
 				return
 			}
 			if err == nil {
-				err = errors.Join(json.Unmarshal(raw, &broken), json.Unmarshal(raw, &value))
+				err = errors.Join(json.Unmarshal(raw, &broken), json.Unmarshal(raw, &note), json.Unmarshal(raw, &value))
 			}
 			switch {
 			case err != nil:
@@ -265,6 +274,9 @@ func lines[T any](ctx context.Context, c *Client, path string, q url.Values) ite
 				return
 			case broken.Error != "":
 				yield(none, errors.New(broken.Error))
+				return
+			case note.Lacks != "":
+				yield(none, &LacksError{note.Lacks})
 				return
 			case !yield(value, nil):
 				return

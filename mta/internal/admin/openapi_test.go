@@ -71,7 +71,8 @@ func (d *describer) responses(r route) object {
 	case r.media == mediaMessage:
 		ok["content"] = object{mediaMessage: object{}}
 	case r.media == mediaLines:
-		ok["content"] = object{mediaLines: object{"schema": object{"anyOf": []any{d.schema(reflect.TypeOf(r.answer), ""), d.schema(reflect.TypeFor[StreamError](), "")}, "description": "Each line is one of these."}}}
+		lines := []any{d.schema(reflect.TypeOf(r.answer), ""), d.schema(reflect.TypeFor[StreamError](), ""), d.schema(reflect.TypeFor[StreamNote](), "")}
+		ok["content"] = object{mediaLines: object{"schema": object{"anyOf": lines, "description": "Each line is one of these."}}}
 	default:
 		ok["content"] = object{mediaJSON: object{"schema": d.schema(reflect.TypeOf(r.answer), "")}}
 	}

@@ -70,6 +70,7 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request) error {
 	}
 	out := s.lines(w)
 	var after mail.QueueID
+	var lacks string
 	for left := cmp.Or(q.Limit, -1); left != 0; {
 		size := listPage
 		if left > 0 {
@@ -80,6 +81,7 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request) error {
 			out.broken(err)
 			return nil
 		}
+		lacks = cmp.Or(lacks, s.Queue.Lacks())
 		for _, e := range page {
 			if !out.write(newMessage(e, s.now())) {
 				return nil
@@ -87,12 +89,13 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request) error {
 			after = e.ID
 		}
 		if len(page) < size {
-			return nil
+			break
 		}
 		if left > 0 {
 			left -= len(page)
 		}
 	}
+	out.lacks(lacks)
 	return nil
 }
 
@@ -160,7 +163,9 @@ func (s *Server) serveStats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.answer(w, newStats(survey, s.Queue.Lanes()))
+	answer := newStats(survey, s.Queue.Lanes())
+	answer.Lacks = s.Queue.Lacks()
+	return s.answer(w, answer)
 }
 
 func (s *Server) serveLanes(w http.ResponseWriter, r *http.Request) error {
@@ -194,7 +199,7 @@ func (s *Server) serveAction(w http.ResponseWriter, r *http.Request, do queue.Ac
 	if err != nil {
 		return fmt.Errorf("%w; %d messages were changed before", err, done.Changed)
 	}
-	answer := Change{Changed: done.Changed, Active: done.Active, Refused: done.Refused, Failed: map[mail.QueueID]string{}}
+	answer := Change{Changed: done.Changed, Active: done.Active, Refused: done.Refused, Failed: map[mail.QueueID]string{}, Lacks: s.Queue.Lacks()}
 	for id, why := range done.Failed {
 		if errors.Is(why, queue.ErrNotFound) {
 			why = ErrNotFound

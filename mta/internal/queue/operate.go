@@ -130,6 +130,15 @@ func (q *Queue) Stats(ctx context.Context) (Stats, error) {
 	return q.Store.Stats(ctx, time.Now())
 }
 
+// Lacks says which part of the queue cannot be asked now; empty: none. What List,
+// Stats, Survey and Operate with a filter do is without it.
+func (q *Queue) Lacks() string {
+	if p, ok := q.Store.(Parted); ok {
+		return p.Lacks()
+	}
+	return ""
+}
+
 // Operate carries out an order while the queue goes on working: messages are
 // changed one by one, and those that an attempt has are left alone and counted.
 // It logs each message, and itself once with who gave it. An error is of the

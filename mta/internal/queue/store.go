@@ -97,6 +97,10 @@ type Store interface {
 // the clock of this node being set does not move.
 type Clocked interface{ OwnClock() bool }
 
+// A Parted store has parts that cannot be asked at times. Lacks says which cannot
+// be now, for the operator; empty: none. List and Stats do without them.
+type Parted interface{ Lacks() string }
+
 // A Pick says how many entries of a lane, [Entry.Lane], may be claimed at once,
 // and if that is none, before when nobody needs to ask again. It is quick.
 type Pick func(lane string) (n int, notBefore time.Time)

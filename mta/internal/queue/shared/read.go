@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -87,6 +88,15 @@ func (s *Store) List(ctx context.Context, now time.Time, f queue.Filter, after m
 	slices.SortStableFunc(all, func(a, b *queue.Entry) int { return cmp.Compare(a.ID, b.ID) })
 	all = slices.CompactFunc(all, func(a, b *queue.Entry) bool { return a.ID == b.ID })
 	return all[:min(len(all), max)], nil
+}
+
+// Lacks implements [queue.Parted].
+func (s *Store) Lacks() string {
+	state, since := s.link.now()
+	if s.link.up() {
+		return ""
+	}
+	return fmt.Sprintf("what is in Redis (%s since %s)", state, since.UTC().Format(time.RFC3339))
 }
 
 // listHere lists the spool. Those that wait for Redis are held in it, which says

@@ -32,6 +32,9 @@ func TestStatesOfRedis(t *testing.T) {
 				if tt.works {
 					want = append(want, there.ID)
 				}
+				if lacks := n.store.Lacks(); (lacks == "") != tt.works {
+					t.Errorf("the operator is told of a part that is missing: %q", lacks)
+				}
 				n.wantDelivered("meanwhile", want...)
 				last := n.put(time.Time{})
 				n.redis.set(works)
