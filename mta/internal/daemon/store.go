@@ -96,8 +96,9 @@ func openRedis(cfg *config.Config, log *slog.Logger, emptied func(int)) (*redis.
 	return store, nil
 }
 
-// checkRedis refuses a Redis that would lose acknowledged mail, unless the file
-// says that this may be. One that is away is looked at once it is back.
+// checkRedis refuses a Redis that refuses the login, and one that would lose
+// acknowledged mail, unless the file says that this may be. One that is away is
+// looked at once it is back.
 func checkRedis(ctx context.Context, cfg *config.Config, store *redis.Store) error {
 	if cfg.Queue.Durability == string(redis.Relaxed) {
 		return nil
@@ -105,6 +106,9 @@ func checkRedis(ctx context.Context, cfg *config.Config, store *redis.Store) err
 	ctx, cancel := context.WithTimeout(ctx, firstLook)
 	defer cancel()
 	found, err := store.Check(ctx)
+	if errors.Is(err, redis.ErrLogin) {
+		return config.Findings{cfg.Finding("queue.store", redis.ErrLogin.Error(), "write redis://user:password@host:port/0 as the server has them")}
+	}
 	if err != nil {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -109,9 +110,12 @@ func ask(ctx context.Context, p redis.Pipeliner) (facts, error) {
 	for i, name := range settings {
 		config[i] = p.ConfigGet(ctx, name)
 	}
-	p.Exec(ctx) // each command has its error
-	if err := info.Err(); err != nil {
-		return facts{}, err
+	_, err := p.Exec(ctx)
+	if own := info.Err(); own != nil {
+		return facts{}, own
+	}
+	if info.Val() == "" { // there was no session: not each command has the error then
+		return facts{}, cmp.Or(err, errors.New("it does not say what it is"))
 	}
 	f := facts{info: map[string]string{}}
 	for line := range strings.Lines(info.Val()) {

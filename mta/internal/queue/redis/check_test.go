@@ -88,6 +88,18 @@ func TestCheckForbidden(t *testing.T) {
 	}
 }
 
+// A login that is refused is no matter of settings.
+func TestCheckWithoutLogin(t *testing.T) {
+	server := redistest.New(t, redistest.Options{Lines: []string{"user mta on >secret ~* &* +@all", "user default on >another ~* &* +@all"}})
+	for _, login := range []string{"mta:wrong@", "nobody:secret@", ""} {
+		s := real(t, Options{URL: "redis://" + login + server.Addr(), Replicas: 1})
+		if all, err := s.Check(ctx); !errors.Is(err, ErrLogin) || !errors.Is(err, ErrAway) || len(all) > 0 {
+			t.Errorf("%q: found %v, %v", login, all, err)
+		}
+		wantRefused(t, s, ErrLogin)
+	}
+}
+
 func TestCheckReplicas(t *testing.T) {
 	r := redistest.NewReplicated(t, redistest.Options{}, 1)
 	wantDurable(t, Options{URL: r.URL()}, "connected_slaves!")

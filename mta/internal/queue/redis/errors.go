@@ -27,6 +27,9 @@ var (
 	// ErrUnsafe says why it is away: it would lose what it acknowledged.
 	ErrUnsafe = errors.New("redis is not durable")
 
+	// ErrLogin says why it is away: it refuses the user or the password.
+	ErrLogin = errors.New("redis refuses the user or the password")
+
 	// ErrEmptied says that a shard is not the one that this node knew: it was
 	// emptied, or set back to an older state. See [Store.BeginRestore].
 	ErrEmptied = errors.New("the queue in redis was emptied or set back")
@@ -74,8 +77,8 @@ var refusals = map[string][]error{
 	"ASK":         nil,
 	"NOREPLICAS":  nil,
 	"BUSY":        nil,
-	"NOAUTH":      nil,
-	"WRONGPASS":   nil,
+	"NOAUTH":      {ErrLogin},
+	"WRONGPASS":   {ErrLogin},
 	"NOPERM":      nil,
 	"UNBLOCKED":   nil,
 }
@@ -91,7 +94,7 @@ func away(op string, err error) error {
 		if strings.Contains(reply.Error(), "max number of clients") {
 			known = true
 		}
-		if !known {
+		if !known && !errors.Is(err, errUnsent) {
 			return fmt.Errorf("redis: %w", err)
 		}
 		return wrap(err, append([]error{ErrAway}, more...)...)

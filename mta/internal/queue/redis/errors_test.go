@@ -40,7 +40,7 @@ func TestAway(t *testing.T) {
 		{err: replyError("NOREPLICAS Not enough good replicas to write."), away: true},
 		{err: replyError("BUSY Redis is busy running a script."), away: true},
 		{err: replyError("NOAUTH Authentication required."), away: true},
-		{err: replyError("WRONGPASS invalid username-password pair"), away: true},
+		{err: replyError("WRONGPASS invalid username-password pair"), away: true, also: ErrLogin},
 		{err: replyError("NOPERM this user has no permissions"), away: true},
 		{err: replyError("ERR max number of clients reached"), away: true},
 		{err: replyError("ERR unknown command"), away: false}, // it will not go away
@@ -48,6 +48,7 @@ func TestAway(t *testing.T) {
 		{err: context.DeadlineExceeded, away: true, unknown: true},
 		{err: fmt.Errorf("%w: 0 of 1", errTooFew), away: true, unknown: true},
 		{err: errUnsent, away: true},
+		{err: fmt.Errorf("%w: %w", errUnsent, replyError("ERR DB index is out of range")), away: true},
 		{err: &unsafeError{}, away: true},
 	} {
 		err := away("put", test.err)

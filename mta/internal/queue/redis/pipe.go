@@ -209,13 +209,18 @@ func (s *Store) exchange(node *redis.Client, batch []*call) error {
 	for i, c := range batch {
 		c.reply, c.err = cmds[i].Result()
 		var reply redis.Error
-		answered = answered || c.err == nil || errors.As(c.err, &reply)
-		if c.err == nil && c.script.change && confirm != nil {
+		answered = answered || c.reply != nil || errors.As(c.err, &reply)
+		if c.err == nil && c.reply != nil && c.script.change && confirm != nil {
 			c.err = s.confirmed(confirm)
 		}
 	}
-	if answered {
+	if answered || err == nil {
 		return nil
+	}
+	for _, c := range batch {
+		if c.err == nil { // the server refused the session: the client leaves the calls as they were
+			c.err = fmt.Errorf("%w: %w", errUnsent, err)
+		}
 	}
 	return err
 }
