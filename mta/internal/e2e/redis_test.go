@@ -153,6 +153,33 @@ func TestThreeNodes(t *testing.T) {
 	}
 }
 
+// TestNodesShareALimit wants what the file says of a next hop to be said of all
+// nodes together: what one of them spent, another does not have.
+func TestNodesShareALimit(t *testing.T) {
+	r, next := redistest.New(t, redistest.Options{}), startSink(t)
+	node := func(name string) *Server {
+		s := Configure(t, plain(t, fmt.Sprintf("relay: {allow: [127.0.0.0/8], routes: {\"*\": \"smtp://%s\"}}\n"+
+			"queue: {store: %q, node: %s, next_hops: {\"*\": {rate: 1/1h}}}\n", next.addr, r.URL(), name)))
+		s.Up()
+		s.Wait("Redis is used", func(e Event) bool { return e.Msg() == "queue store back" })
+		return s
+	}
+	a, b := node("a"), node("b")
+	sendNumber(smtpDial(t, a.Addr("smtp")), "1", "carol@relay.example")
+	await(t, "the message of a", func() bool { return len(next.counts()) == 1 })
+	sendNumber(smtpDial(t, b.Addr("smtp")), "2", "carol@relay.example")
+	await(t, "b to know when it may send", func() bool {
+		out, errs, code := b.Command("", "queue", "lanes", "--json")
+		if code != 0 {
+			t.Fatalf("mta queue lanes: code %d\n%s", code, errs)
+		}
+		return strings.Contains(out, `"until":`) || len(next.counts()) > 1
+	})
+	if got := next.counts(); len(got) != 1 {
+		t.Errorf("of one message an hour the next hop took %v", got)
+	}
+}
+
 // sameQueue waits until nodes have nothing left but a message to down.example, and
 // compares how they list it.
 func sameQueue(t *testing.T, nodes ...*Server) {
