@@ -263,6 +263,11 @@ func TestAnswersSayWhatTheyLack(t *testing.T) {
 	if done, err := c.Operate(t.Context(), queue.Order{Do: queue.Hold, Filter: queue.Filter{Domain: "pizza.it"}}); err != nil || done.Lacks != q.lacks {
 		t.Errorf("an order: %q, %v", done.Lacks, err)
 	}
+	q.broken = fmt.Errorf("redis: %w", queue.ErrAway)
+	_, err := c.Stats(t.Context(), queue.Filter{}, queue.ByDomain, 5)
+	if refused, ok := errors.AsType[*RefusedError](err); !ok || refused.Code != http.StatusServiceUnavailable {
+		t.Errorf("what can be asked again later: %v", err)
+	}
 }
 
 func TestALongListComesInFull(t *testing.T) {
