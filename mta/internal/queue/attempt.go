@@ -51,6 +51,7 @@ type trial struct {
 	parked  map[int]parking     // those of them that were due: their lane had no place
 	sends   []*mail.Transaction // what plugins send because of it
 	err     error               // ours: content that cannot be read, or a panic; it says nothing about the recipients
+	unread  error               // the content could not be read to its end; what arrived all the same is in the results
 	over    bool                // there is nothing to settle
 }
 
@@ -112,13 +113,14 @@ func (q *Queue) deliver(ctx context.Context, e *Entry, o *trial, place *visit) {
 	})
 	results := make([]mail.Result, n)
 	if len(due) > 0 {
-		m := e.message(o.content, due)
+		content, failed := watch(o.content)
+		m := e.message(content, due)
 		for k, r := range q.carry(ctx, m, q.progress(ctx, e, o.content, due)) {
 			if k < len(due) {
 				results[due[k]] = r
 			}
 		}
-		e.Notes, o.sends = m.Notes, m.Sends
+		e.Notes, o.sends, o.unread = m.Notes, m.Sends, failed()
 		q.observe(visits, results, now)
 	}
 	o.results = results
@@ -166,7 +168,7 @@ func (q *Queue) settle(ctx context.Context, e *Entry, o trial) {
 	e.Begun = 0
 	// A message is not returned because our own disk cannot be read: it is held
 	// in the end.
-	s := sort(e, o, q.expired(e, now) && o.err == nil)
+	s := sort(e, o, q.expired(e, now) && o.err == nil && o.unread == nil)
 	before := *e
 	more := append(q.notify(context.WithoutCancel(ctx), e, o.content, s, now), q.originate(e, o.sends)...)
 	q.keep(e, s, now, ours, most)

@@ -3,12 +3,14 @@ package queue_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -228,6 +230,66 @@ func TestUnreadableContentIsHeldInTheEnd(t *testing.T) {
 			t.Errorf("entry %+v, %v", e, err)
 		}
 	})
+}
+
+// halfContent ends with an error after some octets.
+type halfContent struct{ err error }
+
+func (c halfContent) Size() int64 { return 100 }
+func (c halfContent) Open() (io.ReadCloser, error) {
+	return io.NopCloser(io.MultiReader(strings.NewReader(crepe), iotest.ErrReader(c.err))), nil
+}
+
+type halfStore struct {
+	queue.Store
+	err error
+}
+
+func (s *halfStore) Content(context.Context, mail.QueueID) (mail.Content, error) {
+	return halfContent{s.err}, nil
+}
+
+// Content that cannot be read to its end is our failure: the message is held, and
+// those who had it all the same are done. While the store is away, nothing is said
+// about it.
+func TestContentThatEndsEarlyIsHeldInTheEnd(t *testing.T) {
+	for name, tt := range map[string]struct {
+		err  error
+		want queue.Stats
+	}{
+		"damaged":   {errIO, queue.Stats{Held: 1}},
+		"away":      {fmt.Errorf("read: %w", queue.ErrAway), queue.Stats{Waiting: 1}},
+		"read once": {io.EOF, queue.Stats{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, b *bench) {
+				b.q.Store = &halfStore{b.q.Store, tt.err}
+				b.q.Window = -1
+				b.q.Deliverer = deliverFunc(func(_ context.Context, m *mail.Message) []mail.Result {
+					results := make([]mail.Result, len(m.Envelope.Recipients))
+					for i, rcpt := range m.Envelope.Recipients {
+						if _, err := mail.ReadAll(m.Content); err != nil && rcpt.Path.Local != "quick" {
+							results[i] = mail.Result{Outcome: mail.Deferred, Err: err}
+						} else {
+							results[i] = delivered
+						}
+					}
+					return results
+				})
+				b.run()
+				id := b.enqueue(transaction("alice@crepes.fr", "bob@hamburger.edu", "quick@hamburger.edu"))
+				time.Sleep(3 * time.Hour)
+				b.wantStats(tt.want)
+				if tt.want.Held == 0 {
+					return
+				}
+				e, err := b.q.Show(ctx, id)
+				if err != nil || !strings.Contains(e.Held, errIO.Error()+", 3 times in a row") || len(e.Envelope.Recipients) != 1 {
+					t.Errorf("entry %+v, %v", e, err)
+				}
+			})
+		})
+	}
 }
 
 func TestPanicIsContainedAndHeldInTheEnd(t *testing.T) {

@@ -112,10 +112,15 @@ func (q *Queue) unmark(ctx context.Context, e *Entry) {
 }
 
 // ours is what failed here and not at a next hop, and how often in a row that
-// may be; nil: nothing did.
+// may be; nil: nothing did. That the store is away says nothing about the message.
 func (o *trial) ours() (err error, most int) {
-	if o.err != nil {
+	switch {
+	case errors.Is(o.err, ErrAway), errors.Is(o.unread, ErrAway):
+		return nil, 0
+	case o.err != nil:
 		return o.err, maxFailures
+	case o.unread != nil && !o.settled():
+		return fmt.Errorf("read content: %w", o.unread), maxFailures
 	}
 	for _, r := range o.results {
 		if r.Failed != "" && (r.Outcome == mail.Deferred || r.Outcome == "") {
@@ -123,4 +128,14 @@ func (o *trial) ours() (err error, most int) {
 		}
 	}
 	return nil, 0
+}
+
+// settled tells whether every recipient that was attempted has an end.
+func (o *trial) settled() bool {
+	for i, r := range o.results {
+		if !o.idle[i] && (r.Outcome == mail.Deferred || r.Outcome == "") {
+			return false
+		}
+	}
+	return true
 }
