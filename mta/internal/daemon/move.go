@@ -105,7 +105,7 @@ func openTarget(ctx context.Context, cfg *config.Config, log *slog.Logger) (queu
 		}
 		return store, nil
 	}
-	store, err := openRedis(cfg, log, func(int) {})
+	store, err := openRedis(cfg, log, func(int) {}, nil)
 	if err != nil {
 		return nil, err
 	}

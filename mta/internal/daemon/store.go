@@ -34,7 +34,7 @@ func (s *Server) openStore(ctx context.Context) error {
 		return nil
 	}
 	emptied := func(int) {} // until the store is there, nobody can be told
-	there, err := openRedis(s.cfg, s.log, func(shard int) { emptied(shard) })
+	there, err := openRedis(s.cfg, s.log, func(shard int) { emptied(shard) }, s.opened)
 	if err != nil {
 		return err
 	}
@@ -58,6 +58,7 @@ func (s *Server) openStore(ctx context.Context) error {
 		return err
 	}
 	s.store, s.limits, emptied = s.shared, there.Limits(), s.shared.Emptied
+	s.announce = s.shared.Announce
 	s.metrics.WatchStore(s.storeState)
 	return nil
 }
@@ -82,12 +83,12 @@ func openSpool(cfg *config.Config, log *slog.Logger) (*spool.Store, error) {
 
 // openRedis makes the client of the Redis of the file. It does not need Redis to
 // be there.
-func openRedis(cfg *config.Config, log *slog.Logger, emptied func(int)) (*redis.Store, error) {
+func openRedis(cfg *config.Config, log *slog.Logger, emptied func(int), opened func(lane string)) (*redis.Store, error) {
 	q := &cfg.Queue
 	store, err := redis.Open(redis.Options{
 		URL: string(q.Store), Durability: redis.Durability(q.Durability), Replicas: q.Replicas,
 		Contents: q.Contents, ContentLimit: int64(q.ContentLimit), Node: q.Node, Prefix: q.Prefix,
-		Log: log, Emptied: emptied,
+		Log: log, Emptied: emptied, Opened: opened,
 	})
 	if err != nil {
 		what := strings.TrimPrefix(err.Error(), "redis: ")
@@ -136,13 +137,17 @@ func checkStore(ctx context.Context, cfg *config.Config, log *slog.Logger) error
 	if !cfg.Queue.Shared() {
 		return nil
 	}
-	store, err := openRedis(cfg, log, nil)
+	store, err := openRedis(cfg, log, nil, nil)
 	if err != nil {
 		return err
 	}
 	defer store.Close()
 	return checkRedis(ctx, cfg, store)
 }
+
+// opened hears from another node that an operator has a next hop tried again. Only
+// runStore calls it, so the queue is there.
+func (s *Server) opened(lane string) { s.queue.Opened(context.Background(), lane) }
 
 // runStore does what goes on between Redis and the spool.
 func (s *Server) runStore(ctx context.Context) {

@@ -25,7 +25,7 @@ func TestWrongURLsOfRedisKeepTheirPassword(t *testing.T) {
 		t.Run(want, func(t *testing.T) {
 			cfg := moveConfig(t, "spool")
 			cfg.Queue.Store = config.Secret(url)
-			store, err := openRedis(cfg, slog.New(slog.DiscardHandler), nil)
+			store, err := openRedis(cfg, slog.New(slog.DiscardHandler), nil, nil)
 			if err == nil {
 				store.Close()
 				t.Fatal("not refused")

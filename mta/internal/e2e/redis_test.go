@@ -180,6 +180,39 @@ func TestNodesShareALimit(t *testing.T) {
 	}
 }
 
+// TestFlushAtOneNode has a next hop tried again that two nodes know to be down.
+func TestFlushAtOneNode(t *testing.T) {
+	r, port := redistest.New(t, redistest.Options{}), freePorts(t, 1)[0]
+	node := func(name string) *Server {
+		s := Configure(t, plain(t, fmt.Sprintf("relay: {allow: [127.0.0.0/8], routes: {\"*\": \"smtp://127.0.0.1:%s\"}}\n"+
+			"queue: {store: %q, node: %s}\n", port, r.URL(), name)))
+		s.Up()
+		s.Wait("Redis is used", func(e Event) bool { return e.Msg() == "queue store back" })
+		return s
+	}
+	nodes := []*Server{node("a"), node("b")}
+	for i, s := range nodes {
+		for n := range 20 { // so that each has some in its shards
+			sendNumber(smtpDial(t, s.Addr("smtp")), fmt.Sprint(20*i+n), "carol@relay.example")
+		}
+	}
+	for _, s := range nodes {
+		await(t, "the next hop to be down", func() bool {
+			out, errs, code := s.Command("", "queue", "lanes", "--json")
+			if code != 0 {
+				t.Fatalf("mta queue lanes: code %d\n%s", code, errs)
+			}
+			return strings.Contains(out, `"down"`)
+		})
+	}
+	next := startSinkAt(t, "127.0.0.1:"+port)
+	if _, errs, code := nodes[1].Command("", "queue", "flush"); code != 0 {
+		t.Fatalf("mta queue flush: code %d\n%s", code, errs)
+	}
+	nodes[0].Wait("the other node to hear of it", func(e Event) bool { return e.Msg() == "next hop tried again" })
+	await(t, "all 40 messages", func() bool { return len(next.counts()) == 40 })
+}
+
 // sameQueue waits until nodes have nothing left but a message to down.example, and
 // compares how they list it.
 func sameQueue(t *testing.T, nodes ...*Server) {

@@ -45,7 +45,12 @@ func (s *sink) holds(number string) bool {
 
 func startSink(t testing.TB) *sink {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return startSinkAt(t, "127.0.0.1:0")
+}
+
+func startSinkAt(t testing.TB, addr string) *sink {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,6 +87,22 @@ func (q *Queue) open(ctx context.Context, name string) error {
 	return err
 }
 
+// Opened has a lane tried again now, if its next hop is down for this node: an
+// operator said so at another.
+func (q *Queue) Opened(ctx context.Context, name string) {
+	q.mu.Lock()
+	l := q.lanes[name]
+	down := l != nil && l.down != nil
+	q.mu.Unlock()
+	if !down {
+		return
+	}
+	q.Log.Info("next hop tried again", "next_hop", name)
+	if err := q.open(ctx, name); err != nil {
+		q.Log.Warn("queue store", "next_hop", name, "err", err)
+	}
+}
+
 // makeRoom forgets lanes if there are too many. Called with mu held.
 func (q *Queue) makeRoom(now time.Time) {
 	if len(q.lanes) < maxLanes {

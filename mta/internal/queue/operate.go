@@ -351,7 +351,11 @@ func (o *operation) open(ctx context.Context, lane string) {
 	if opened {
 		return
 	}
-	if err := o.q.open(ctx, lane); err != nil { // it is tried again in time all the same
+	err := o.q.open(ctx, lane)
+	if o.q.Announce != nil && lane != "" {
+		err = errors.Join(err, o.q.Announce(ctx, lane))
+	}
+	if err != nil { // it is tried again in time all the same
 		o.q.Log.Warn("queue store", "next_hop", lane, "err", err)
 	}
 }

@@ -109,6 +109,9 @@ type Queue struct {
 	Lane func(rcpt *mail.Recipient) string
 	// Limits is what all nodes of the queue may do together; nil: this is the only one.
 	Limits Limits
+	// Announce tells the other nodes of the queue that an operator has a lane tried
+	// again; each then calls Opened. Nil: there are none.
+	Announce func(ctx context.Context, lane string) error
 
 	once sync.Once
 	wake chan struct{} // capacity 1: something is due earlier than the scheduler knows

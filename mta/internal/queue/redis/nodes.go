@@ -30,6 +30,7 @@ func (s *Store) Run(ctx context.Context) {
 	var swept time.Time
 	for {
 		s.beat(ctx)
+		s.hear(ctx)
 		s.unlinkReleased(ctx)
 		if time.Since(swept) > sweepEvery {
 			s.sweepContents(ctx, time.Now().Add(-orphanAge))

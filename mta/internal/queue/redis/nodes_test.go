@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -252,4 +253,40 @@ func TestRateOfNodes(t *testing.T) {
 	if total != 10 { // a tenth comes at once
 		t.Errorf("three nodes may begin %d at once, want 10", total)
 	}
+}
+
+// What one node announces all hear, once, also one whose script was forgotten.
+func TestAnnounce(t *testing.T) {
+	server := redistest.New(t, redistest.Options{})
+	heard := make(chan string, 10)
+	for i := range 2 {
+		s := real(t, Options{URL: server.URL(), Node: fmt.Sprint("node", i), Heartbeat: 20 * time.Millisecond,
+			Opened: func(lane string) { heard <- fmt.Sprint(i, lane) }})
+		running, cancel := context.WithCancel(ctx)
+		done := make(chan struct{})
+		go func() {
+			s.Run(running)
+			close(done)
+		}()
+		t.Cleanup(func() { cancel(); <-done })
+	}
+	s := real(t, Options{URL: server.URL()})
+	for _, lane := range []string{"a.example", "b.example"} {
+		must(t, s.Announce(ctx, lane))
+		got := []string{<-heard, <-heard}
+		slices.Sort(got)
+		if want := []string{"0" + lane, "1" + lane}; !slices.Equal(got, want) {
+			t.Errorf("heard %q, want %q", got, want)
+		}
+	}
+	for i := range maxAnnounced + 10 {
+		must(t, s.Announce(ctx, fmt.Sprint(i)))
+	}
+	if n, err := s.client.ZCard(ctx, s.announced()).Result(); err != nil || n != maxAnnounced {
+		t.Errorf("%d are kept, %v", n, err)
+	}
+	go func() { // those that come still
+		for range heard {
+		}
+	}()
 }

@@ -104,6 +104,10 @@ type Options struct {
 	// each shard that is not what it was. It may be called for several at once.
 	Emptied func(shard int)
 
+	// Opened is called by Run for each lane that a node announced; see
+	// [Store.Announce].
+	Opened func(lane string)
+
 	// CallersClock has times be those of the callers, as they are: for tests that
 	// make up the time.
 	CallersClock bool
@@ -154,6 +158,7 @@ type Store struct {
 	closed bool
 	pipe   map[*redis.Client]*pipe
 	shards [mail.Shards]view
+	heard  float64                 // until when Run knows of lanes that were announced
 	mine   *[mail.Shards]bool      // the shards that this node schedules; nil: all of them
 	given  map[mail.QueueID]string // operations of puts whose outcome is unknown
 	runs   map[string]bool         // runs of servers that were seen

@@ -167,6 +167,11 @@ func (s *Store) Wake(ctx context.Context, lane string) error {
 	return err
 }
 
+// Announce tells the other nodes that a lane is to be tried again.
+func (s *Store) Announce(ctx context.Context, lane string) error {
+	return s.askUp(ctx, func(ctx context.Context) error { return s.redis.Announce(ctx, lane) })
+}
+
 // Take implements [queue.Store]. What is in doubt is not to be had.
 func (s *Store) Take(ctx context.Context, id mail.QueueID, now, until time.Time) (*queue.Entry, error) {
 	switch kind := s.kind(id); {

@@ -35,6 +35,10 @@ func (c *client) Stats(ctx context.Context, now time.Time) (s queue.Stats, err e
 	return s, err
 }
 
+func (c *client) Announce(ctx context.Context, _ string) error {
+	return c.call(ctx, "announce", -1, false, true, func() error { return nil })
+}
+
 func (c *client) Wake(ctx context.Context, lane string) error {
 	return c.call(ctx, "wake", -1, false, true, func() error { return c.memory.Wake(ctx, lane) })
 }

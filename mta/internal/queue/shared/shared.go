@@ -109,6 +109,9 @@ type Redis interface {
 	// PutAs is Put as an operation with a name, which is like no other.
 	PutAs(ctx context.Context, op string, e *queue.Entry, content mail.Content) error
 
+	// Announce tells the other nodes that a lane is to be tried again.
+	Announce(ctx context.Context, lane string) error
+
 	// Settle tells, after a put without an answer, whether the entry is there, or
 	// was and is finished. If neither, it will never be: a put that comes late is
 	// refused. The operation is that of PutAs; empty: it was another put.
