@@ -17,8 +17,9 @@ type sink struct {
 	addr string
 
 	mu   sync.Mutex
-	seen map[string]int // by number and recipient
-	last []byte         // content of the last message
+	seen map[string]int  // by number and recipient
+	last []byte          // content of the last message
+	from map[string]bool // the reverse-paths
 
 	// A message with such a number is not taken the first time it comes: it waits
 	// until the channel is closed, and is put off then.
@@ -54,7 +55,7 @@ func startSinkAt(t testing.TB, addr string) *sink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &sink{addr: l.Addr().String(), seen: map[string]int{}, putOff: map[string]chan struct{}{}}
+	s := &sink{addr: l.Addr().String(), seen: map[string]int{}, from: map[string]bool{}, putOff: map[string]chan struct{}{}}
 	srv := gosmtp.NewServer(s)
 	srv.Domain = "sink.example"
 	srv.EnableSMTPUTF8 = true
@@ -84,10 +85,14 @@ func (s *sink) counts() map[string]int {
 
 type sinkSession struct {
 	sink  *sink
+	from  string
 	rcpts []string
 }
 
-func (s *sinkSession) Mail(string, *gosmtp.MailOptions) error { s.rcpts = nil; return nil }
+func (s *sinkSession) Mail(from string, _ *gosmtp.MailOptions) error {
+	s.from, s.rcpts = from, nil
+	return nil
+}
 
 func (s *sinkSession) Rcpt(to string, _ *gosmtp.RcptOptions) error {
 	s.rcpts = append(s.rcpts, to)
@@ -109,6 +114,7 @@ func (s *sinkSession) Data(r io.Reader) error {
 	}
 	defer s.sink.mu.Unlock()
 	s.sink.last = content
+	s.sink.from[s.from] = true
 	for _, rcpt := range s.rcpts {
 		s.sink.seen[number+" "+rcpt]++
 	}
