@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"errors"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,6 +87,51 @@ func TestSpaceIsGivenBack(t *testing.T) {
 		w.upkeep()
 		if used := d.Used(); w.ended != nil || used > w.s.mostOctets() || w.s.liveOctets() != 0 {
 			t.Errorf("of nothing %d octets are left, %d of them live, %v", used, w.s.liveOctets(), w.ended)
+		}
+		w.closed()
+	})
+}
+
+// What is removed for everybody, though not in the log yet, is not copied. The
+// upkeep does not wait for it either: it would write one checkpoint after the
+// other.
+func TestUpkeepLeavesWhatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.open(newDisk(t))
+		var last []mail.QueueID
+		for range 3 * slack { // in each segment one stays
+			for i, id := range w.put(6, 1000, "") {
+				if i == 0 {
+					last = append(last, id)
+					continue
+				}
+				w.remove(id)
+			}
+		}
+		w.put(1, 500, "") // its commit takes the removals along
+		for _, id := range last {
+			w.remove(id) // there is no other commit before the clock moves
+		}
+		checkpoints := 0
+		w.disk.Fail(func(c faultdisk.Call) error {
+			if c.Op == faultdisk.Rename && filepath.Base(c.Path) == checkpointFile+temporary {
+				checkpoints++
+			}
+			if checkpoints > 2 {
+				return errors.New("another checkpoint, though nothing has changed")
+			}
+			return nil
+		})
+		w.upkeep()
+		if w.ended != nil || w.s.mostlyDead() == nil {
+			t.Errorf("%v; a segment to be copied: %v", w.ended, w.s.mostlyDead())
+		}
+		w.disk.Fail(nil)
+		time.Sleep(2 * flushDelay)
+		w.upkeep()
+		if w.ended != nil || w.s.mostlyDead() != nil {
+			t.Errorf("%v; a segment to be copied: %v", w.ended, w.s.mostlyDead())
 		}
 		w.closed()
 	})

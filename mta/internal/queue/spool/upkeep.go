@@ -157,8 +157,12 @@ func (s *Store) compact() (moved bool, err error) {
 		if g == nil || s.care.isStopped() {
 			break
 		}
-		if err := s.moveAll(g); err != nil {
+		any, err := s.moveAll(g)
+		if err != nil {
 			return moved, err
+		}
+		if !any {
+			break // what is live in it is about to be removed: the next commit ends that
 		}
 		moved = true
 	}
@@ -186,9 +190,9 @@ func (s *Store) mostlyDead() *segment {
 	return least
 }
 
-// moveAll copies what is live in a segment. What cannot be read stays where it
-// is, and the segment with it.
-func (s *Store) moveAll(g *segment) error {
+// moveAll copies what is live in a segment, if there is any. What cannot be read
+// stays where it is, and the segment with it.
+func (s *Store) moveAll(g *segment) (moved bool, err error) {
 	for n := 0; ; n++ {
 		slots, more := s.slotsIn(g.number, n)
 		for len(slots) > 0 && !s.care.isStopped() {
@@ -200,11 +204,12 @@ func (s *Store) moveAll(g *segment) error {
 				slots = slots[1:]
 			}
 			if err := s.commit(c); err != nil {
-				return err
+				return moved, err
 			}
+			moved = moved || len(c.ops) > 0
 		}
 		if !more {
-			return nil
+			return moved, nil
 		}
 	}
 }
