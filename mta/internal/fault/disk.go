@@ -3,6 +3,7 @@ package fault
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,9 +22,9 @@ type loopDisk struct {
 	dir   string // where it is mounted
 }
 
-// diskSize is of the images: room for all that a run writes, and filled within
-// a moment.
-const diskSize = 256 << 20
+// diskSize is of the images, which take only what is written of them: room for
+// all that a run writes on the fastest machine.
+const diskSize = 2 << 30
 
 // diskNeeds tells why there can be no disk here. Whether there can be is tried.
 var diskNeeds = sync.OnceValue(func() error {
@@ -92,6 +93,18 @@ func (d *loopDisk) fill() error {
 	f, err := os.Create(filepath.Join(d.dir, "filler"))
 	if err != nil {
 		return err
+	}
+	var space unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &space); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	// Most of it without writing it; what others take meanwhile is not there any more.
+	err = unix.Fallocate(int(f.Fd()), 0, 0, int64(space.Bfree)*space.Bsize)
+	if err != nil && !errors.Is(err, unix.ENOSPC) {
+		return errors.Join(err, f.Close())
+	}
+	if _, err := f.Seek(0, io.SeekEnd); err != nil {
+		return errors.Join(err, f.Close())
 	}
 	block := make([]byte, 1<<20)
 	for size := len(block); size > 0; { // then smaller, down to the last octet
