@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,6 +133,40 @@ func TestUpkeepLeavesWhatIsGone(t *testing.T) {
 		w.upkeep()
 		if w.ended != nil || w.s.mostlyDead() != nil {
 			t.Errorf("%v; a segment to be copied: %v", w.ended, w.s.mostlyDead())
+		}
+		w.closed()
+	})
+}
+
+// A checkpoint that there is no room for is not tried with every commit, and in
+// the end, when there is room, it is.
+func TestUpkeepThatFailsRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, d := newWorld(t), newDisk(t)
+		w.s, w.disk = tended(t, d), d
+		tries := 0
+		d.Fail(func(c faultdisk.Call) error {
+			if c.Op != faultdisk.Create || filepath.Base(c.Path) != checkpointFile+temporary {
+				return nil
+			}
+			tries++
+			return syscall.ENOSPC
+		})
+		for range 300 {
+			for _, id := range w.put(5, 1000, "") {
+				w.remove(id)
+			}
+			synctest.Wait()
+		}
+		if w.ended != nil || tries != 2 { // the second once spares are given up
+			t.Errorf("%v; a checkpoint was tried %d times", w.ended, tries)
+		}
+		d.Fail(nil)
+		time.Sleep(upkeepRetry)
+		w.put(1, 1000, "")
+		synctest.Wait()
+		if used, most := d.Used(), w.s.mostOctets(); w.ended != nil || used > most {
+			t.Errorf("%d octets in files, at most %d, %v", used, most, w.ended)
 		}
 		w.closed()
 	})

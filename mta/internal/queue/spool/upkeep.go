@@ -2,6 +2,7 @@ package spool
 
 import (
 	"sync"
+	"time"
 )
 
 const (
@@ -19,6 +20,10 @@ const (
 
 	// moveSize is how many octets are copied in one step.
 	moveSize = 256 << 10
+
+	// upkeepRetry is the wait after an upkeep that failed: on a full disk, each
+	// ends in another checkpoint that was nearly written.
+	upkeepRetry = 5 * time.Second
 )
 
 // An upkeep is the work behind the scenes: one goroutine while there is some.
@@ -29,6 +34,7 @@ type upkeep struct {
 	running bool
 	again   bool
 	stopped bool
+	wait    time.Time // until then there is none: the last one failed
 	work    sync.WaitGroup
 }
 
@@ -47,6 +53,9 @@ func (s *Store) tend(begun bool) {
 	u := &s.care
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if time.Now().Before(u.wait) {
+		return
+	}
 	u.again = true
 	if u.stopped || u.running {
 		return
@@ -55,7 +64,8 @@ func (s *Store) tend(begun bool) {
 	u.work.Go(func() {
 		for u.next() {
 			if err := s.keepUp(false); err != nil {
-				s.log.Warn("queue store", "err", err) // it is tried again with the next segment
+				s.log.Warn("queue store", "err", err) // a later commit has it tried again
+				u.rest()
 			}
 		}
 	})
@@ -69,6 +79,13 @@ func (u *upkeep) next() bool {
 	u.again = false
 	u.running = again
 	return again
+}
+
+// rest has none begin for a while.
+func (u *upkeep) rest() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.again, u.wait = false, time.Now().Add(upkeepRetry)
 }
 
 // stop waits for the upkeep to end, and has none begin.
