@@ -89,7 +89,8 @@ func (t *Tree) Replace(id ID, contentType string, octets []byte) error {
 		}
 		encode := t.encode
 		if a.isText() && old.isText() && strings.EqualFold(a.charset, old.charset) && !isWide(a.charset) {
-			if octets = t.withLineEnds(octets); t.lineEndsOnly(octets) {
+			var l lines
+			if octets, l = t.withLineEnds(octets); l.endsOnly(t.eol) {
 				encode = t.encodeLike
 			}
 		}

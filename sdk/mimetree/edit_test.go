@@ -467,7 +467,7 @@ func TestLargeBody(t *testing.T) {
 	if got := read(t, tree, Root, Content); got != string(want[1:]) {
 		t.Error("what was put in is not what is there")
 	}
-	if got := all(t, tree); read(t, parse(got), Root, Content) != string(want[1:]) || longestLine([]byte(got)) != 76 {
+	if got := all(t, tree); read(t, parse(got), Root, Content) != string(want[1:]) || linesOf([]byte(got)).longest != 76 {
 		t.Error("what was put in is not what is written")
 	}
 }
@@ -515,6 +515,26 @@ func TestMessagePartHasLines(t *testing.T) {
 		}
 		if o, err := tree.Octets(); o.Bare || o.NUL || err != nil {
 			t.Errorf("%q: the message has %+v, %v", body, o, err)
+		}
+	}
+}
+
+func TestLinesOf(t *testing.T) {
+	for octets, want := range map[string]lines{
+		"":                    {},
+		"one":                 {longest: 3},
+		"\n":                  {lf: 1},
+		"\r":                  {cr: 1},
+		"\r\n":                {cr: 1, lf: 1, crlf: 1},
+		"a\r\nlong\r\n":       {cr: 2, lf: 2, crlf: 2, longest: 4},
+		"long\r\nlonger":      {cr: 1, lf: 1, crlf: 1, longest: 6},
+		"a\nbb\r\nc\rd\n":     {cr: 2, lf: 3, crlf: 1, longest: 3},
+		"\n\r":                {cr: 1, lf: 1},
+		"a\r\r\n":             {cr: 2, lf: 1, crlf: 1, longest: 2},
+		"no end of its own\r": {cr: 1, longest: 17},
+	} {
+		if got := linesOf([]byte(octets)); got != want {
+			t.Errorf("%q: got %+v, want %+v", octets, got, want)
 		}
 	}
 }

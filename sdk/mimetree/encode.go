@@ -21,8 +21,8 @@ func withCharset(contentType string, octets []byte) string {
 // them as the body of p.
 func (t *Tree) encode(p *part, a *about, octets []byte) (span, string, error) {
 	if a.isMultipart() || strings.HasPrefix(a.mediaType, "message/") {
-		octets = t.withLineEnds(octets)
-		if t.hasBorder(p, octets) || !t.lineEndsOnly(octets) || bytes.IndexByte(octets, 0) >= 0 {
+		octets, l := t.withLineEnds(octets)
+		if t.hasBorder(p, octets) || !l.endsOnly(t.eol) || bytes.IndexByte(octets, 0) >= 0 {
 			return span{}, "", ErrArgument // as it stands it goes over the wire, where a bare CR or LF may end a line
 		}
 		if is7Bit(octets) {
@@ -31,13 +31,16 @@ func (t *Tree) encode(p *part, a *about, octets []byte) (span, string, error) {
 		return t.add(octets), "8bit", nil // no other is allowed (RFC 2045 §6.4)
 	}
 	if a.isText() {
-		if !isWide(a.charset) {
-			octets = t.withLineEnds(octets)
+		var l lines
+		if isWide(a.charset) {
+			l = linesOf(octets)
+		} else {
+			octets, l = t.withLineEnds(octets)
 		}
 		switch {
-		case t.isPlain(octets) && !t.hasBorder(p, octets):
+		case t.isPlain(octets, l) && !t.hasBorder(p, octets):
 			return t.add(octets), "7bit", nil
-		case t.lineEndsOnly(octets):
+		case l.endsOnly(t.eol):
 			if q, ok := t.quoted(p, octets, quotedWorth); ok {
 				return t.add(q), "quoted-printable", nil
 			}
@@ -70,43 +73,58 @@ func (t *Tree) addBase64(r io.ReaderAt, n int64, open bool) span {
 const quotedWorth = 3
 
 // withLineEnds gives text the line ends of the message, if all of its own are
-// of the other kind.
-func (t *Tree) withLineEnds(octets []byte) []byte {
-	crlf := bytes.Count(octets, []byte("\r\n"))
-	lf, cr := bytes.Count(octets, []byte("\n")), bytes.Count(octets, []byte("\r"))
+// of the other kind. It returns the lines of what it gives.
+func (t *Tree) withLineEnds(octets []byte) ([]byte, lines) {
+	l := linesOf(octets)
 	switch {
-	case t.eol == "\r\n" && lf > 0 && cr == 0:
-		return bytes.ReplaceAll(octets, []byte("\n"), []byte("\r\n"))
-	case t.eol == "\n" && crlf > 0 && crlf == lf && crlf == cr:
-		return bytes.ReplaceAll(octets, []byte("\r\n"), []byte("\n"))
+	case t.eol == "\r\n" && l.lf > 0 && l.cr == 0:
+		return bytes.ReplaceAll(octets, []byte("\n"), []byte("\r\n")), lines{l.lf, l.lf, l.lf, l.longest}
+	case t.eol == "\n" && l.crlf > 0 && l.crlf == l.lf && l.crlf == l.cr:
+		return bytes.ReplaceAll(octets, []byte("\r\n"), []byte("\n")), lines{0, l.lf, 0, l.longest}
 	}
-	return octets
+	return octets, l
 }
 
-// isPlain tells whether octets can go as they are: 7-bit lines of at most 998
-// octets with the line ends of the message (RFC 2045 §2.7).
-func (t *Tree) isPlain(octets []byte) bool {
-	return is7Bit(octets) && t.lineEndsOnly(octets) && longestLine(octets) <= maxLine
+// lines are what the lines of octets are like.
+type lines struct {
+	cr, lf, crlf int // how many there are of each; a CRLF counts at all three
+	longest      int // octets of the longest line, without its end
+}
+
+func linesOf(octets []byte) (l lines) {
+	l.cr = bytes.Count(octets, []byte("\r"))
+	for {
+		end := bytes.IndexByte(octets, '\n')
+		if end < 0 {
+			l.longest = max(l.longest, len(bytes.TrimSuffix(octets, []byte("\r"))))
+			return l
+		}
+		l.lf++
+		size := end
+		if end > 0 && octets[end-1] == '\r' {
+			l.crlf++
+			size--
+		}
+		l.longest = max(l.longest, size)
+		octets = octets[end+1:]
+	}
+}
+
+// endsOnly tells whether CR and LF are there as line ends of that kind only.
+func (l lines) endsOnly(eol string) bool {
+	if eol == "\n" {
+		return l.cr == 0
+	}
+	return l.lf == l.cr && l.lf == l.crlf
+}
+
+// isPlain tells whether octets with these lines can go as they are: 7-bit lines
+// of at most 998 octets with the line ends of the message (RFC 2045 §2.7).
+func (t *Tree) isPlain(octets []byte, l lines) bool {
+	return l.endsOnly(t.eol) && l.longest <= maxLine && is7Bit(octets)
 }
 
 func is7Bit(octets []byte) bool { return isASCII(octets) && bytes.IndexByte(octets, 0) < 0 }
-
-// lineEndsOnly tells whether CR and LF are in octets as line ends only.
-func (t *Tree) lineEndsOnly(octets []byte) bool {
-	lf, cr := bytes.Count(octets, []byte("\n")), bytes.Count(octets, []byte("\r"))
-	if t.eol == "\n" {
-		return cr == 0
-	}
-	return lf == cr && lf == bytes.Count(octets, []byte("\r\n"))
-}
-
-func longestLine(octets []byte) int {
-	longest := 0
-	for line := range bytes.SplitSeq(octets, []byte("\n")) {
-		longest = max(longest, len(bytes.TrimSuffix(line, []byte("\r"))))
-	}
-	return longest
-}
 
 // hasBorder tells whether a line of octets would be taken for a delimiter of a
 // multipart that p is in.

@@ -209,7 +209,7 @@ func FuzzQuoted(f *testing.F) {
 			eol = "\r\n"
 		}
 		q := appendQuoted(nil, octets, eol)
-		if !is7Bit(q) || longestLine(q) > quotedLine {
+		if !is7Bit(q) || linesOf(q).longest > quotedLine {
 			t.Fatalf("%q became %q", octets, q)
 		}
 		if got := decodeQuoted(q); !bytes.Equal(got, octets) {

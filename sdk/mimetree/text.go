@@ -128,7 +128,7 @@ func (t *Tree) setCharset(p *part, a *about, charset string) error {
 func (t *Tree) encodeLike(p *part, a *about, octets []byte) (span, string, error) {
 	switch a.encoding {
 	case "", "7bit", "8bit": // line ends that are not the message's are those that were there
-		if bytes.IndexByte(octets, 0) >= 0 || longestLine(octets) > maxLine || t.hasBorder(p, octets) {
+		if bytes.IndexByte(octets, 0) >= 0 || linesOf(octets).longest > maxLine || t.hasBorder(p, octets) {
 			break
 		}
 		if isASCII(octets) {
