@@ -27,8 +27,8 @@ func BenchmarkPluginsInWasm(b *testing.B) {
 		{"rewrite", "rewrite", `{footer: {text: "Sent through hamburger.edu"}}`, letter},
 		{"rewrite 100 KB", "rewrite", `{footer: {text: "Sent through hamburger.edu"}}`, large},
 		{"route without rules", "route", `{rules: []}`, letter},
-		{"route with three rules", "route", `{rules: [{if: {sender: "@spam.example"}, reject: "no"},
-			{if: {recipient: "/^(sales|info)@/"}, deliver: Sales}, {if: {recipient: "bob@hamburger.edu"}, deliver: Bob}]}`, letter},
+		{"route with two rules", "route", `{rules: [{if: {sender: "@spam.example"}, reject: "no"}, {if: {recipient: "bob@hamburger.edu"}, deliver: Bob}]}`, letter},
+		{"route with a regular expression", "route", `{rules: [{if: {recipient: "/^(sales|info)@/"}, deliver: Sales}]}`, letter},
 	} {
 		b.Run(bb.name, func(b *testing.B) { benchmarkPlugin(b, bb.plugin, bb.config, bb.c) })
 	}

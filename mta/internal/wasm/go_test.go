@@ -1,6 +1,8 @@
 package wasm
 
 import (
+	"encoding/json"
+	"strings"
 	"sync"
 	"testing"
 
@@ -54,6 +56,34 @@ func TestGoGuest(t *testing.T) {
 	}
 	if _, err := p.Handle(t.Context(), abi.HookHelo, transaction()); err != nil {
 		t.Errorf("after the errors: %v", err)
+	}
+}
+
+// TestGoGuestHasRoom holds that a usual message does not grow the memory of a
+// guest that uses the Go SDK: growing takes longer than all that it does.
+func TestGoGuestHasRoom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and compiles two plugins")
+	}
+	rt := newRuntime(t, Options{CacheDir: cacheDir})
+	for folder, config := range map[string]string{
+		"../../../plugins/rewrite": `{"footer": {"text": "Sent through hamburger.edu"}}`,
+		"../../../plugins/route":   `{"rules": [{"if": {"recipient": "/^(sales|info)@/"}, "deliver": "Sales"}]}`,
+	} {
+		module, err := (&toolchain.Builder{CacheDir: cacheDir}).Build(background, folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := loadWith(t, rt, LoadOptions{Name: folder, Wasm: module, Config: json.RawMessage(config), Budget: Budget{Fuel: 10 * DefaultFuel}})
+		tx := transaction()
+		tx.Content = mail.Bytes(letter + strings.Repeat("All work and no play makes Jack a dull boy.\r\n", 2200))
+		a, err := p.Handle(t.Context(), abi.HookMessage, tx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if loaded := int64(p.state.size); a.Used.Memory != loaded {
+			t.Errorf("%s: %d octets of memory when it was loaded, and %d after a message", folder, loaded, a.Used.Memory)
+		}
 	}
 }
 
