@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/tetratelabs/wazero/api"
@@ -23,6 +24,11 @@ const (
 	maxStack    = 4 << 20 // octets of call stack: CPython's own limit of recursion comes first
 )
 
+// turn is how long a guest computes until it lets others of the server go on. Go
+// would have it do so every 20 ms, which is long where all processors have
+// guests on them, or there is one.
+const turn = time.Millisecond
+
 // A gauge measures what one call of a guest uses, and ends the call when that
 // is too much. The count itself is a global of the guest, which the code that
 // package meter adds counts down; the gauge fills it up slice by slice, so that
@@ -36,6 +42,7 @@ type gauge struct {
 	calls    int
 	logged   int
 	began    time.Time
+	turned   time.Time // when its turn began
 	deadline time.Time // zero: none
 	done     <-chan struct{}
 }
@@ -53,6 +60,7 @@ func (o *overrun) Error() string { return o.detail }
 // begin starts to measure a call.
 func (g *gauge) begin(ctx context.Context, budget Budget) {
 	*g = gauge{fuel: g.fuel, stack: g.stack, budget: budget, done: ctx.Done(), began: time.Now()}
+	g.turned = g.began
 	g.deadline, _ = ctx.Deadline()
 	g.refill()
 }
@@ -99,12 +107,18 @@ func (g *gauge) yield() {
 	g.refill()
 }
 
-// look ends the call if its time is over.
+// look ends the call if its time is over, and its turn if that is.
 func (g *gauge) look() {
+	now := time.Now()
+	if now.Sub(g.turned) >= turn {
+		runtime.Gosched()
+		now = time.Now()
+		g.turned = now
+	}
 	select {
 	case <-g.done:
 	default:
-		if g.deadline.IsZero() || time.Now().Before(g.deadline) {
+		if g.deadline.IsZero() || now.Before(g.deadline) {
 			return
 		}
 	}
