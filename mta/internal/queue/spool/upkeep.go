@@ -174,14 +174,14 @@ func (s *Store) compact() (moved bool, err error) {
 		if g == nil || s.care.isStopped() {
 			break
 		}
-		any, err := s.moveAll(g)
+		some, err := s.moveAll(g)
 		if err != nil {
 			return moved, err
 		}
-		if !any {
+		if !some && !g.stuck {
 			break // what is live in it is about to be removed: the next commit ends that
 		}
-		moved = true
+		moved = moved || some
 	}
 	return moved, nil
 }
