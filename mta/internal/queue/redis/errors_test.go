@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/wasmta/wasmta/mta/internal/mail"
 	"github.com/wasmta/wasmta/mta/internal/queue"
 	"github.com/wasmta/wasmta/mta/internal/testpeer/redistest"
@@ -146,6 +148,62 @@ func TestTooFewReplicas(t *testing.T) {
 	err := s.Put(ctx, message(), mail.Bytes(hello), time.Time{})
 	if _, unknown := errors.AsType[*UnknownError](err); !unknown || !errors.Is(err, errTooFew) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// WAITAOF is there from Redis 7.2 on; here the answer is ours, all else Redis's.
+func TestWaitAOF(t *testing.T) {
+	server := redistest.New(t, redistest.Options{})
+	for name, test := range map[string]struct {
+		answer any
+		want   error
+	}{
+		"on this disk and another":   {[]any{int64(1), int64(1)}, nil},
+		"on another only":            {[]any{int64(0), int64(1)}, errTooFew},
+		"on this disk only":          {[]any{int64(1), int64(0)}, errTooFew},
+		"an append-only file is off": {replyError("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."), errTooFew},
+	} {
+		s := real(t, Options{URL: server.URL(), Replicas: 1})
+		if _, err := s.Get(ctx, message().ID); !errors.Is(err, queue.ErrNotFound) {
+			t.Fatal(err)
+		}
+		s.waitAOF.Store(true) // what the connection said is over
+		asked := &waitAOF{answer: test.answer}
+		s.client.AddHook(asked)
+		err := s.Put(ctx, message(), mail.Bytes(hello), time.Time{})
+		_, unknown := errors.AsType[*UnknownError](err)
+		if !errors.Is(err, test.want) || unknown != (test.want != nil) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if got := fmt.Sprint(asked.args); got != "[WAITAOF 1 1 2000]" {
+			t.Errorf("%s: asked %q", name, got)
+		}
+	}
+}
+
+// A waitAOF answers WAITAOF in pipelines.
+type waitAOF struct {
+	answer any
+	args   []any // of the last
+}
+
+func (w *waitAOF) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (w *waitAOF) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (w *waitAOF) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		last := cmds[len(cmds)-1]
+		if last.Name() != "waitaof" {
+			return next(ctx, cmds)
+		}
+		err := next(ctx, cmds[:len(cmds)-1])
+		w.args = last.Args()
+		if refused, ok := w.answer.(error); ok {
+			last.SetErr(refused)
+			return errors.Join(err, refused)
+		}
+		last.(*redis.Cmd).SetVal(w.answer)
+		return err
 	}
 }
 
