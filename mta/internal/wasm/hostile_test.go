@@ -320,10 +320,13 @@ func measure(t *testing.T) footprint {
 func TestOthersGoOn(t *testing.T) {
 	rt := newRuntime(t, Options{})
 	for _, name := range []string{"loop", "bomb", "fill", "copy"} {
-		p := loadWith(t, rt, LoadOptions{Wasm: villain(t, name), Budget: Budget{Fuel: 1e15, Timeout: 300 * time.Millisecond}})
+		// So much fuel that it takes half a second, and longer on a busy machine.
+		p := loadWith(t, rt, LoadOptions{Wasm: villain(t, name), Budget: Budget{Fuel: 1e9, Timeout: time.Minute}})
 		for _, processors := range []int{1, 2} {
-			if n := collections(t, p, processors); n < 3 {
-				t.Errorf("%s, %d processors: %d collections in the time of a call", name, processors, n)
+			n := collections(t, p, processors)
+			t.Logf("%s, %d processors: %d collections in the time of a call", name, processors, n)
+			if n < 5 { // without turns there are two or three
+				t.Error("want five at least")
 			}
 		}
 	}
