@@ -41,17 +41,16 @@ type Server struct {
 	metrics *metrics.Set
 	since   time.Time
 
-	current     current        // what a reload replaces
-	loaded      *config.Config // that of the current generation; guarded by reloading
-	reloading   sync.Mutex     // one reload at a time
-	retired     sync.WaitGroup // generations that are being freed
-	tls         certificate    // replaced by a reload too
-	accountFile *account.File  // those of `mta account`
-	guard       *account.Guard // who guesses stays slow over a reload
-	store       queue.Store    // the spool, or shared
-	shared      *shared.Store  // nil: the queue is not in Redis
-	limits      queue.Limits   // of all nodes together; nil: the same
-	announce    func(ctx context.Context, lane string) error
+	current     current          // what a reload replaces
+	loaded      *config.Config   // that of the current generation; guarded by reloading
+	reloading   sync.Mutex       // one reload at a time
+	retired     sync.WaitGroup   // generations that are being freed
+	tls         certificate      // replaced by a reload too
+	accountFile *account.File    // those of `mta account`
+	guard       *account.Guard   // who guesses stays slow over a reload
+	store       queue.Store      // the spool, or shared
+	shared      *shared.Store    // nil: the queue is not in Redis
+	limits      queue.Limits     // of all nodes together; nil: the same
 	kv          spaces           // what plugins remember: one for all generations
 	standing    *standing.Orders //
 	orders      *kv.Store        // a copy of them; nil: the queue is not in Redis
@@ -172,11 +171,13 @@ func (s *Server) open(ctx context.Context) error {
 		Lane:        s.current.lane,
 		Lease:       s.cfg.Queue.Lease,
 		Limits:      s.limits,
-		Announce:    s.announce,
 		Postmaster:  s.cfg.DoubleBounces(),
 		Observer:    s.metrics.Queue(),
 		Hooks:       &s.current,
 		Standing:    s.standing,
+	}
+	if s.shared != nil {
+		s.queue.Announce = s.shared.Announce
 	}
 	s.metrics.WatchQueue(s.queueState)
 	s.admin = &admin.Server{

@@ -58,7 +58,6 @@ func (s *Server) openStore(ctx context.Context) error {
 		return err
 	}
 	s.store, s.limits, emptied = s.shared, there.Limits(), s.shared.Emptied
-	s.announce = s.shared.Announce
 	s.metrics.WatchStore(s.storeState)
 	return nil
 }

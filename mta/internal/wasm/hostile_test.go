@@ -313,8 +313,8 @@ func measure(t *testing.T) footprint {
 	return f
 }
 
-// TestOthersGoOn holds that a guest which never ends keeps nobody waiting, even
-// where it has the only processor: neither the garbage collector, which would
+// TestOthersGoOn holds that a guest which computes for long keeps nobody waiting,
+// even where it has the only processor: neither the garbage collector, which would
 // stop the whole server, nor other goroutines, as whose a collection counts: it
 // takes several turns of them.
 func TestOthersGoOn(t *testing.T) {

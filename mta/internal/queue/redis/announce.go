@@ -32,25 +32,26 @@ func (s *Store) Announce(ctx context.Context, lane string) error {
 
 func (s *Store) announced() string { return s.o.Prefix + ":opened" }
 
-// hear tells of the lanes that were announced since it was called last. Called by
-// Run only.
-func (s *Store) hear(ctx context.Context) {
+// hear tells of the lanes that were announced since then, and returns until when it
+// has.
+func (s *Store) hear(ctx context.Context, since float64) float64 {
 	if s.o.Opened == nil {
-		return
+		return since
 	}
 	lanes, err := s.client.ZRangeByScoreWithScores(ctx, s.announced(), &redis.ZRangeBy{
-		Min: "(" + strconv.FormatFloat(s.heard, 'f', 0, 64), Max: "+inf", Count: maxAnnounced,
+		Min: "(" + strconv.FormatFloat(since, 'f', 0, 64), Max: "+inf", Count: maxAnnounced,
 	}).Result()
 	if err != nil {
 		if ctx.Err() == nil {
 			s.log.Debug("queue store", "err", away("", err))
 		}
-		return
+		return since
 	}
 	for _, l := range lanes {
-		s.heard = max(s.heard, l.Score)
+		since = max(since, l.Score)
 		if name, ok := l.Member.(string); ok {
 			s.o.Opened(name)
 		}
 	}
+	return since
 }

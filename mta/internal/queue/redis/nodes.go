@@ -28,9 +28,10 @@ func (s *Store) Run(ctx context.Context) {
 	ticker := time.NewTicker(s.o.Heartbeat)
 	defer ticker.Stop()
 	var swept time.Time
+	heard := 0.0 // until when it knows of lanes that were announced
 	for {
 		s.beat(ctx)
-		s.hear(ctx)
+		heard = s.hear(ctx, heard)
 		s.unlinkReleased(ctx)
 		if time.Since(swept) > sweepEvery {
 			s.sweepContents(ctx, time.Now().Add(-orphanAge))

@@ -259,6 +259,7 @@ func TestRateOfNodes(t *testing.T) {
 func TestAnnounce(t *testing.T) {
 	server := redistest.New(t, redistest.Options{})
 	heard := make(chan string, 10)
+	t.Cleanup(func() { close(heard) }) // once nobody runs any more
 	for i := range 2 {
 		s := real(t, Options{URL: server.URL(), Node: fmt.Sprint("node", i), Heartbeat: 20 * time.Millisecond,
 			Opened: func(lane string) { heard <- fmt.Sprint(i, lane) }})

@@ -158,7 +158,6 @@ type Store struct {
 	closed bool
 	pipe   map[*redis.Client]*pipe
 	shards [mail.Shards]view
-	heard  float64                 // until when Run knows of lanes that were announced
 	mine   *[mail.Shards]bool      // the shards that this node schedules; nil: all of them
 	given  map[mail.QueueID]string // operations of puts whose outcome is unknown
 	runs   map[string]bool         // runs of servers that were seen
